@@ -1,0 +1,104 @@
+-- Accounts, people, credentials. Local tables: they stay on one machine (see docs/decisions).
+
+create sequence part_seq as int;
+
+create table account (
+  id text collate "C" primary key,
+  -- The account that manages this one; such an account is a subaccount.
+  manager_id text collate "C" references account (id) on delete cascade,
+  name text not null,
+  -- E-mail address to log in with; subaccounts may have none.
+  username text,
+  password_hash text,
+  -- The "External ID" that the manager gave.
+  custom_identifier text,
+  locale_string text,
+  language text not null default 'en',
+  is_organization boolean not null default false,
+  entity_type text,
+  -- Zone of meters whose source states none. Etc/GMT-1 is UTC+1 all year: the Nordic market day.
+  timezone text not null default 'Etc/GMT-1',
+  currency text not null default 'SEK',
+  -- Parts of the series store that the meters of this account are spread over: [part, part + parts).
+  part int not null,
+  parts int not null default 1,
+  created timestamptz not null,
+  -- Set at once when the account is deleted: nobody sees it from then on; its data is erased by a job.
+  deleted timestamptz
+);
+create unique index account_username on account (lower(username)) where deleted is null;
+create index account_manager on account (manager_id, created, id);
+create index account_external on account (manager_id, custom_identifier) where custom_identifier is not null;
+
+-- People (accounts) who work in an organisation.
+create table collaborator (
+  id text collate "C" primary key,
+  organization_id text collate "C" not null references account (id) on delete cascade,
+  account_id text collate "C" not null references account (id) on delete cascade,
+  role text not null,
+  created timestamptz not null,
+  unique (organization_id, account_id)
+);
+create index collaborator_account on collaborator (account_id);
+
+create table invitation (
+  id text collate "C" primary key,
+  account_id text collate "C" not null references account (id) on delete cascade,
+  email text not null,
+  role text not null,
+  token_hash bytea not null unique,
+  created timestamptz not null,
+  expires timestamptz not null,
+  accepted timestamptz
+);
+create index invitation_account on invitation (account_id, created);
+
+-- Private access tokens: the hash is compared, the sealed copy is shown again to an administrator.
+create table access_token (
+  id text collate "C" primary key,
+  account_id text collate "C" not null references account (id) on delete cascade,
+  name text,
+  hash bytea not null unique,
+  sealed bytea not null,
+  scopes text[] not null,
+  created timestamptz not null,
+  created_by text collate "C",
+  expires timestamptz,
+  last_used timestamptz,
+  revoked timestamptz
+);
+create index access_token_account on access_token (account_id, created);
+
+-- Sessions of people; also one-off login tokens, which become a session when used.
+create table session (
+  id text collate "C" primary key,
+  hash bytea not null unique,
+  kind text not null default 'session',
+  account_id text collate "C" not null references account (id) on delete cascade,
+  created timestamptz not null,
+  expires timestamptz not null,
+  last_used timestamptz not null
+);
+create index session_account on session (account_id);
+
+-- Accounts that get the meters of an account by themselves.
+create table meter_subscriber (
+  id text collate "C" primary key,
+  account_id text collate "C" not null references account (id) on delete cascade,
+  subscriber_id text collate "C" not null references account (id) on delete cascade,
+  created timestamptz not null,
+  unique (account_id, subscriber_id)
+);
+create index meter_subscriber_subscriber on meter_subscriber (subscriber_id);
+
+-- Who did what. The server may only add rows.
+create table audit (
+  id bigint generated always as identity primary key,
+  at timestamptz not null,
+  account_id text collate "C" not null,
+  actor text collate "C",
+  action text not null,
+  subject text,
+  detail jsonb not null default '{}'
+);
+create index audit_account on audit (account_id, at);

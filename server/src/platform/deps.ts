@@ -1,0 +1,34 @@
+import type { Logger } from "pino";
+import type { Clock } from "./clock.ts";
+import type { Db } from "./db.ts";
+import type { Jobs } from "./jobs.ts";
+import type { Keys } from "./secrets.ts";
+
+/** What the whole server is handed: built once in `main.ts`, or by a test. */
+export interface Deps {
+  db: Db;
+  clock: Clock;
+  log: Logger;
+  keys: Keys;
+  jobs: Jobs;
+  settings: Settings;
+}
+
+/** The part of the configuration that handlers need. */
+export interface Settings {
+  /** Where uploads wait and the embedded database lives. */
+  dataDir: string;
+  /** Address that clients reach the server at, without a trailing slash: links are made from it, never from a request. */
+  publicUrl: string;
+  /** Zone of meters whose source states none, for new accounts. */
+  timezone: string;
+  /** Most values that one request may ask for. */
+  valuesMax: number;
+  /** Longest list page. */
+  pageMax: number;
+  /** Most bytes of an uploaded file, and of all that it expands to. */
+  uploadBytesMax: number;
+  expandedBytesMax: number;
+  /** Accept `?access_token=`. */
+  tokenInQuery: boolean;
+}
