@@ -1,0 +1,98 @@
+/** A unit as sources print it, and the exact way to the base unit that we store. */
+export interface Unit {
+  /** Metric of values in this unit when the source says nothing better. */
+  metric:
+    | "energy"
+    | "energy_reactive"
+    | "energy_apparent"
+    | "flow"
+    | "power"
+    | "temperature"
+    | "co2"
+    | "tvoc";
+  /** Base unit: kWh, kVArh, kVAh, m3, kW, C, ppm. */
+  base: string;
+  /** Value in the base unit = printed value x `times` x 10^`shift` / `over`. */
+  shift: number;
+  /** Exact decimal, absent when 1. */
+  times?: string;
+  /** Absent when 1. Present only where the exact quotient has no finite decimal form. */
+  over?: number;
+}
+
+// 1 kWh = 3.6 MJ, so x J = x * 10^-5 / 36 kWh.
+const joules = (times: string | undefined, exponent: number): Unit => ({
+  metric: "energy",
+  base: "kWh",
+  shift: exponent - 5,
+  ...(times === undefined ? {} : { times }),
+  over: 36,
+});
+const energy = (shift: number): Unit => ({ metric: "energy", base: "kWh", shift });
+const reactive = (shift: number): Unit => ({ metric: "energy_reactive", base: "kVArh", shift });
+const apparent = (shift: number): Unit => ({ metric: "energy_apparent", base: "kVAh", shift });
+const power = (shift: number): Unit => ({ metric: "power", base: "kW", shift });
+const volume = (shift: number, times?: string): Unit => ({
+  metric: "flow",
+  base: "m3",
+  shift,
+  ...(times === undefined ? {} : { times }),
+});
+
+/**
+ * By lower-case name. Factors:
+ * - cubic foot 0.028316846592 m3 (0.3048 m cubed), US gallon 0.003785411784 m3 (231 cubic inches),
+ *   imperial gallon 0.00454609 m3 (UK Weights and Measures Act 1985): exact.
+ * - therm (US) 1.054804 x 10^8 J (Federal Register, 27 July 1968; NIST SP 811 B.8): exact.
+ * - Btu (International Table) 1055.05585262 J (NIST SP 811 B.8): exact.
+ */
+const units: Record<string, Unit> = {
+  wh: energy(-3),
+  kwh: energy(0),
+  mwh: energy(3),
+  gwh: energy(6),
+  j: joules(undefined, 0),
+  kj: joules(undefined, 3),
+  mj: joules(undefined, 6),
+  gj: joules(undefined, 9),
+  btu: joules("1055.05585262", 0),
+  therm: joules("105480400", 0),
+  varh: reactive(-3),
+  kvarh: reactive(0),
+  mvarh: reactive(3),
+  vah: apparent(-3),
+  kvah: apparent(0),
+  mvah: apparent(3),
+  w: power(-3),
+  kw: power(0),
+  mw: power(3),
+  m3: volume(0),
+  l: volume(-3),
+  ft3: volume(0, "0.028316846592"),
+  ccf: volume(2, "0.028316846592"),
+  "us gal": volume(0, "0.003785411784"),
+  "imp gal": volume(0, "0.00454609"),
+  c: { metric: "temperature", base: "C", shift: 0 },
+  ppm: { metric: "co2", base: "ppm", shift: 0 },
+};
+
+const otherNames: Record<string, string> = {
+  "m³": "m3",
+  "m^3": "m3",
+  "cubic meter": "m3",
+  "cubic metre": "m3",
+  liter: "l",
+  litre: "l",
+  cf: "ft3",
+  "ft³": "ft3",
+  hcf: "ccf",
+  therms: "therm",
+  "°c": "c",
+};
+
+/** The unit a source prints, in any case; undefined when unknown: never guess then, tell the line. */
+export function unitOf(printed: string): Unit | undefined {
+  const name = printed.trim().toLowerCase();
+  const known = otherNames[name] ?? name;
+  return Object.hasOwn(units, known) ? units[known] : undefined;
+}
