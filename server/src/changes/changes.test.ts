@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../../../test/harness/database.ts";
+import { append, type Change, changesAfter, lockPart, type NewChange } from "./changes.ts";
+
+let t: TestDatabase;
+beforeAll(async () => {
+  t = await testDatabase();
+});
+afterAll(() => t.drop());
+
+const change = (seriesId: number): NewChange => ({
+  seriesId,
+  gran: 60,
+  period: 24_000,
+  slot: 0,
+  n: 24,
+  replaced: false,
+});
+
+async function write(part: number, ids: number[], now = Date.now()): Promise<number> {
+  return t.db.transaction(async (tx) =>
+    append(tx, { part, head: await lockPart(tx, part), now }, ids.map(change)),
+  );
+}
+
+test("offsets follow the clock, grow strictly, and never fall behind a clock that was set back", async () => {
+  const noon = Date.UTC(2026, 0, 1, 12);
+  const first = await write(1, [1, 2, 3], noon);
+  expect(first).toBe(noon * 1000);
+  const second = await write(1, [4], noon - 7_200_000);
+  expect(second).toBe(first + 1);
+  const { entries } = await changesAfter(t.db, { parts: [1], after: 0, limit: 10, now: noon });
+  expect(entries.map((entry) => entry.off)).toEqual([first - 2, first - 1, first, first + 1]);
+  expect(entries.map((entry) => entry.seriesId)).toEqual([1, 2, 3, 4]);
+});
+
+test("entries of two parts with the same offset are never torn apart by the limit", async () => {
+  const at = Date.UTC(2026, 1, 1);
+  for (const part of [11, 12]) await write(part, [part], at);
+  const first = await changesAfter(t.db, { parts: [12, 11], after: 0, limit: 1, now: at });
+  expect(first.entries.map((entry) => entry.part)).toEqual([11, 12]);
+  const second = await changesAfter(t.db, { parts: [12, 11], after: first.upTo, limit: 1, now: at });
+  expect(second.entries).toEqual([]);
+});
+
+test("8 writers on 4 parts and polling readers: nothing is skipped and the order grows strictly", async () => {
+  const parts = [21, 22, 23, 24];
+  const perWriter = 60;
+  let writing = true;
+  const written = new Set<number>();
+  const writer = async (number: number) => {
+    for (let i = 0; i < perWriter; i++) {
+      const id = number * 1_000 + i;
+      const one = parts[(number + i) % 4]!;
+      if (i % 5 === 0) await writeTwoParts([one, parts[(number + i + 1) % 4]!], id);
+      else await write(one, [id]);
+      written.add(id);
+    }
+  };
+  const writeTwoParts = (pair: number[], id: number) =>
+    t.db.transaction(async (tx) => {
+      for (const part of pair.toSorted((a, b) => a - b)) {
+        await append(tx, { part, head: await lockPart(tx, part), now: Date.now() }, [change(id)]);
+      }
+    });
+  const reader = async () => {
+    const seen: Change[] = [];
+    let after = 0;
+    for (let done = false; !done; ) {
+      done = !writing;
+      const answer = await changesAfter(t.db, { parts, after, limit: 7, now: Date.now() });
+      if (answer.entries.length > 0) done = false;
+      for (const entry of answer.entries) expect(entry.off).toBeGreaterThan(after);
+      for (const [i, entry] of answer.entries.slice(1).entries()) {
+        const before = answer.entries[i]!;
+        expect(entry.off > before.off || (entry.off === before.off && entry.part > before.part)).toBe(true);
+      }
+      expect(answer.upTo).toBeGreaterThanOrEqual(after);
+      seen.push(...answer.entries);
+      after = answer.upTo;
+    }
+    return seen;
+  };
+  const readers = [reader(), reader()];
+  await Promise.all(Array.from({ length: 8 }, (_, number) => writer(number)));
+  writing = false;
+  for (const seen of await Promise.all(readers)) {
+    const missing = [...written].filter((id) => !seen.some((entry) => entry.seriesId === id));
+    expect(missing).toEqual([]);
+    const keys = seen.map((entry) => `${entry.part}/${entry.off}`);
+    expect(new Set(keys).size).toBe(keys.length);
+  }
+});

@@ -1,0 +1,160 @@
+import { type Db, type Queryable, sql, type Tx } from "../platform/db.ts";
+
+/**
+ * The ordered log of what changed, per part. An entry names a run of slots, not values: a reader takes those from
+ * the block, so a value that changed twice is read once, as it is now.
+ *
+ * Order: every writer of a part locks its head row and holds it until the commit, and draws its offsets from it, so
+ * within a part order of offsets is order of commits. One order over several parts needs the fence of `changesAfter`.
+ */
+export interface Change {
+  part: number;
+  /** Microseconds since 1970, strictly increasing in a part, below 2^53. */
+  off: number;
+  seriesId: number;
+  /** Code of the granularity. */
+  gran: number;
+  period: number;
+  slot: number;
+  /** How many slots from `slot` on. */
+  n: number;
+  /** An earlier value was replaced or removed. */
+  replaced: boolean;
+}
+
+/** A change that has no offset yet. */
+export type NewChange = Omit<Change, "part" | "off">;
+
+const insertRows = 1_000;
+
+/**
+ * Locks the head of a part until the end of the transaction and returns its offset. Whoever needs several parts
+ * locks them in ascending order, or meets a deadlock.
+ */
+export async function lockPart(tx: Tx, part: number): Promise<number> {
+  const lock = {
+    name: "changes-lock",
+    text: "select off from head where part = $1 for update",
+    values: [part],
+  };
+  const found = await tx.maybe<{ off: number }>(lock);
+  if (found !== undefined) return found.off;
+  await tx.run(sql`insert into head (part, off) values (${part}, 0) on conflict (part) do nothing`);
+  return (await tx.one<{ off: number }>(lock)).off;
+}
+
+/**
+ * Appends changes to a part whose head the transaction has locked at `head`. Offsets follow the clock and never
+ * fall behind what was given out before. Returns the new head.
+ */
+export async function append(
+  tx: Tx,
+  at: { part: number; head: number; now: number },
+  changes: readonly NewChange[],
+): Promise<number> {
+  const head = Math.max(at.head + Math.max(changes.length, 1), at.now * 1000);
+  let off = head - changes.length + 1;
+  for (let from = 0; from < changes.length; from += insertRows) {
+    const rows = changes.slice(from, from + insertRows);
+    await tx.run({
+      text: `insert into chg (part, off, series_id, gran, period, slot, n, flags)
+             select $1, * from unnest($2::int8[], $3::int8[], $4::int2[], $5::int4[], $6::int2[], $7::int2[], $8::int2[])`,
+      name: "changes-append",
+      values: [
+        at.part,
+        rows.map(() => off++),
+        rows.map((row) => row.seriesId),
+        rows.map((row) => row.gran),
+        rows.map((row) => row.period),
+        rows.map((row) => row.slot),
+        rows.map((row) => row.n),
+        rows.map((row) => (row.replaced ? 1 : 0)),
+      ],
+    });
+  }
+  await tx.run({
+    name: "changes-head",
+    text: "update head set off = $2 where part = $1",
+    values: [at.part, head],
+  });
+  return head;
+}
+
+/** Changes after an offset, merged over parts in one order, and the offset to ask for next. */
+export interface Changes {
+  entries: Change[];
+  /** Everything up to here was returned or lies before `after`. */
+  upTo: number;
+}
+
+/**
+ * Reads the log of several parts in one order: nothing is skipped, also while writers commit out of order.
+ *
+ * The fence: before reading up to `cut`, the head of each part is lifted to `cut`, part by part in ascending order.
+ * That waits for writers that are at work, and pushes later ones beyond the cut. It is skipped while no part has
+ * anything new.
+ */
+export async function changesAfter(
+  db: Db,
+  question: { parts: readonly number[]; after: number; limit: number; now: number },
+): Promise<Changes> {
+  const parts = [...new Set(question.parts)].sort((a, b) => a - b);
+  const newest = await newestHead(db, parts);
+  if (newest <= question.after || !(await anyNew(db, parts, question.after))) {
+    return { entries: [], upTo: question.after };
+  }
+  // A head may be ahead of the clock (set back, or more than a million changes a second): the cut follows it.
+  const cut = Math.max(question.now * 1000, newest);
+  await db.transaction(async (tx) => {
+    for (const part of parts) {
+      await tx.run(sql`update head set off = greatest(off, ${cut}) where part = ${part}`);
+    }
+  });
+  const found: Change[] = [];
+  for (const part of parts) found.push(...(await readPart(db, part, { ...question, cut })));
+  found.sort((a, b) => a.off - b.off || a.part - b.part);
+  if (found.length <= question.limit) return { entries: found, upTo: cut };
+  // Two parts may hold the same offset: both entries belong to the same answer.
+  const last = found[question.limit - 1]!.off;
+  const end = found.findIndex((change) => change.off > last);
+  return { entries: end < 0 ? found : found.slice(0, end), upTo: last };
+}
+
+async function newestHead(db: Queryable, parts: readonly number[]): Promise<number> {
+  let newest = 0;
+  for (const part of parts) {
+    const head = await db.maybe<{ off: number }>(sql`select off from head where part = ${part}`);
+    newest = Math.max(newest, head?.off ?? 0);
+  }
+  return newest;
+}
+
+async function anyNew(db: Queryable, parts: readonly number[], after: number): Promise<boolean> {
+  for (const part of parts) {
+    const found = await db.maybe(
+      sql`select 1 as one from chg where part = ${part} and off > ${after} limit 1`,
+    );
+    if (found !== undefined) return true;
+  }
+  return false;
+}
+
+async function readPart(
+  db: Queryable,
+  part: number,
+  question: { after: number; limit: number; cut: number },
+): Promise<Change[]> {
+  const rows = await db.rows<
+    Omit<Change, "part" | "seriesId" | "replaced"> & { series_id: number; flags: number }
+  >(
+    sql`select off, series_id, gran, period, slot, n, flags from chg
+        where part = ${part} and off > ${question.after} and off <= ${question.cut}
+        order by off limit ${question.limit + 1}`,
+  );
+  return rows.map(({ series_id, flags, ...row }) => ({
+    ...row,
+    part,
+    seriesId: series_id,
+    replaced: (flags & 1) === 1,
+  }));
+}
