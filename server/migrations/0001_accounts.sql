@@ -60,26 +60,69 @@ create table access_token (
   name text,
   hash bytea not null unique,
   sealed bytea not null,
+  -- Last characters, to tell tokens apart in lists.
+  ending text not null,
   scopes text[] not null,
   created timestamptz not null,
+  -- The person who made it; null for the command line.
   created_by text collate "C",
   expires timestamptz,
   last_used timestamptz,
   revoked timestamptz
 );
-create index access_token_account on access_token (account_id, created);
+create index access_token_account on access_token (account_id, created, id);
 
--- Sessions of people; also one-off login tokens, which become a session when used.
+-- Sessions of people. The cookie holds a secret of which only the hash is here.
 create table session (
   id text collate "C" primary key,
   hash bytea not null unique,
-  kind text not null default 'session',
   account_id text collate "C" not null references account (id) on delete cascade,
+  -- How the person proved who they are: password or login_token.
+  method text not null,
   created timestamptz not null,
   expires timestamptz not null,
   last_used timestamptz not null
 );
 create index session_account on session (account_id);
+
+-- One-off login tokens: each becomes one session.
+create table login_token (
+  id text collate "C" primary key,
+  hash bytea not null unique,
+  account_id text collate "C" not null references account (id) on delete cascade,
+  created timestamptz not null,
+  created_by text collate "C",
+  expires timestamptz not null,
+  used timestamptz
+);
+create index login_token_account on login_token (account_id, created, id);
+
+-- How many passwords may still be tried: per address, per user name, and per both. `due_ms` is the instant
+-- (epoch milliseconds) at which the budget is whole again; the rate is known to the program.
+create table login_budget (
+  key bytea primary key,
+  due_ms bigint not null
+);
+create index login_budget_due on login_budget (due_ms);
+
+-- One sealed word per master key that secrets may be under: a wrong key is found at start.
+create table key_check (
+  master_id text collate "C" primary key,
+  sealed bytea not null,
+  created timestamptz not null
+);
+
+-- Keys that secrets of an account are encrypted with, themselves encrypted with the master key of that id.
+-- Removing the row makes every secret of the account unreadable.
+create table account_key (
+  account_id text collate "C" not null references account (id) on delete cascade,
+  version int not null,
+  master_id text collate "C" not null references key_check (master_id),
+  wrapped bytea not null,
+  created timestamptz not null,
+  primary key (account_id, version)
+);
+create index account_key_master on account_key (master_id, account_id, version);
 
 -- Accounts that get the meters of an account by themselves.
 create table meter_subscriber (
@@ -91,7 +134,8 @@ create table meter_subscriber (
 );
 create index meter_subscriber_subscriber on meter_subscriber (subscriber_id);
 
--- Who did what. The server may only add rows.
+-- Who did what. The server may only add rows, and each row holds a hash over itself and the row before it of the
+-- same account, so that an edit behind the server's back shows.
 create table audit (
   id bigint generated always as identity primary key,
   at timestamptz not null,
@@ -99,6 +143,8 @@ create table audit (
   actor text collate "C",
   action text not null,
   subject text,
-  detail jsonb not null default '{}'
+  -- json, not jsonb: the hash is over the text.
+  detail json not null default '{}',
+  hash bytea not null
 );
-create index audit_account on audit (account_id, at);
+create index audit_account on audit (account_id, id);
