@@ -46,7 +46,7 @@ async function startEmbedded(): Promise<{ url: string; stop: () => Promise<void>
     await postgres.stop();
     rmSync(dataDir, { recursive: true, force: true });
   };
-  return { url: postgres.adminUrl, stop };
+  return { url: postgres.ownerUrl, stop };
 }
 
 /** The template is named after the migrations, so that runs beside each other share it. */

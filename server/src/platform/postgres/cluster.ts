@@ -33,7 +33,7 @@ export interface Secrets {
 /** Database and roles, the same in every installation. */
 export const names = {
   database: "metertree",
-  /** Owns the database and everything in it: migrations, backups, clones for tests. No superuser. */
+  /** Owns the database and everything in it: migrations, backups, clones for tests, more roles. No superuser. */
   owner: "metertree_owner",
   /** What the server logs in as: owns nothing, may bypass nothing. */
   runtime: "metertree_runtime",
@@ -191,14 +191,16 @@ function initReason(run: { error?: Error; stderr: string | null; status: number 
   );
 }
 
-const accessRules = `# Written by Metertree. The two roles log in with their passwords; the superuser and replication never do.
-local all ${names.owner},${names.runtime} scram-sha-256
-host  all ${names.owner},${names.runtime} 127.0.0.1/32 scram-sha-256
+const accessRules = `# Written by Metertree. Roles log in with their passwords; the superuser and replication never do.
+local all ${names.superuser} reject
+local all all scram-sha-256
+host  all ${names.superuser} all reject
+host  all all 127.0.0.1/32 scram-sha-256
 `;
 
 function setUpStatements({ owner, runtime }: Secrets): string[] {
   return [
-    `create role ${names.owner} login nosuperuser nobypassrls createdb password '${owner}'`,
+    `create role ${names.owner} login nosuperuser nobypassrls createdb createrole password '${owner}'`,
     `create role ${names.runtime} login nosuperuser nobypassrls password '${runtime}'`,
     // The owner may act as the other role, watch its sessions and end them.
     `grant ${names.runtime}, pg_monitor to ${names.owner}`,

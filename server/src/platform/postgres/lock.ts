@@ -1,7 +1,8 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Problem } from "../problem.ts";
+import { giveToFolderOwner } from "./account.ts";
 import { processFacts } from "./process.ts";
 
 /** How long a process means to keep a folder: a server until it is stopped, a command until it is done. */
@@ -35,6 +36,7 @@ export function takeFolder(folder: string, owner: { mode: LockMode; now: number 
   const path = join(folder, "metertree.lock");
   let lock: DatabaseSync | undefined;
   try {
+    touch(path);
     lock = new DatabaseSync(path, { timeout: 0 });
     lock.exec("pragma journal_mode = off; begin exclusive");
   } catch (error) {
@@ -66,6 +68,19 @@ export function takeFolder(folder: string, owner: { mode: LockMode; now: number 
 
 const sqliteBusy = 5;
 
+/**
+ * Makes the file readable for us alone: whoever may open it could lock us out. An existing file is left alone,
+ * because closing it again would end a lock that this process has on it (POSIX).
+ */
+function touch(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+    giveToFolderOwner(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 /** Who holds a folder that could not be taken; `undefined` while the note is not (yet) that of a live process. */
 export function folderOwner(folder: string): LockOwner | undefined {
   try {
@@ -83,5 +98,6 @@ function notePath(folder: string): string {
 function writeNote(folder: string, note: LockOwner): void {
   const path = notePath(folder);
   writeFileSync(`${path}.new`, `${JSON.stringify(note)}\n`, { mode: 0o644 });
+  giveToFolderOwner(`${path}.new`);
   renameSync(`${path}.new`, path);
 }

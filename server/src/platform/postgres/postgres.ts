@@ -34,7 +34,7 @@ export interface PostgresOptions {
   log: (message: string) => void;
   /** Epoch milliseconds. */
   now: () => number;
-  /** Settings of PostgreSQL that go before ours, such as `{ fsync: "off" }` in tests. */
+  /** Settings of PostgreSQL that go before ours (but for where it listens), such as `{ fsync: "off" }` in tests. */
   settings?: Record<string, string>;
   /** User that the database runs as when we are root. */
   dbUser?: string;
@@ -213,6 +213,7 @@ async function supervise(
 ): Promise<{ endpoint: Endpoint; stop(): Promise<void> }> {
   let current: Postmaster | undefined = await startPostmaster(start);
   const { endpoint } = current;
+  log(`the database listens at ${endpoint.host}, port ${endpoint.port}`);
   const stopping = new AbortController();
   const watch = async () => {
     while (!stopping.signal.aborted) {
@@ -234,6 +235,7 @@ async function supervise(
     async stop() {
       stopping.abort();
       clearInterval(limiting);
+      current?.hold();
       const pid = current?.pid ?? livePostmaster(start.cluster);
       if (pid !== undefined) await stopPostmaster(pid, start.cluster);
       await watching;

@@ -33,6 +33,8 @@ export interface Postmaster {
   pid: number;
   /** Fulfilled when the process is gone, with how it ended. */
   exited: Promise<string>;
+  /** From here on our process stays alive until this one is gone; before, it does not wait for it. */
+  hold(): void;
 }
 
 const socketPort = 5432;
@@ -104,12 +106,12 @@ async function launch(start: Start, endpoint: Endpoint): Promise<Omit<Postmaster
     child.once("error", (error) => resolve((ended = error.message)));
     child.once("exit", (code, signal) => resolve((ended = signal ?? `exit code ${code}`)));
   });
-  child.unref();
   const begun = performance.now();
   while (ended === undefined) {
     const file = readPidFile(start.cluster);
     if (child.pid !== undefined && file?.pid === child.pid && file.status === "ready") {
-      return { pid: child.pid, exited };
+      child.unref();
+      return { pid: child.pid, exited, hold: () => child.ref() };
     }
     if (performance.now() - begun > startMaxMs) {
       child.kill("SIGQUIT");
