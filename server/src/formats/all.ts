@@ -1,6 +1,7 @@
+import { greenButton } from "./green-button/green-button.ts";
 import type { Format } from "./item.ts";
 
 /** Every format, named by hand. A function, so that formats may import each other's shared parts in any order. */
 export function formats(): Format[] {
-  return [];
+  return [greenButton];
 }

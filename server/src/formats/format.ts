@@ -5,5 +5,5 @@
 export { formats } from "./all.ts";
 export { pieceBytesMax, pieces } from "./chunks.ts";
 export type * from "./item.ts";
-export { type Place, Problems, problemsMax } from "./problems.ts";
-export { type Unit, unitOf } from "./units.ts";
+export { Fault, type Place, Problems, problemsMax } from "./problems.ts";
+export { type Scale, scaleOf, type Unit, unitOf } from "./units.ts";

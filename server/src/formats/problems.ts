@@ -11,6 +11,17 @@ export interface Place {
   field?: string | null;
 }
 
+/** Stops the reading of a file: what follows cannot be trusted. Told as an error problem. */
+export class Fault extends Error {
+  readonly place: Place;
+
+  constructor(message: string, place: Place = {}) {
+    super(message);
+    this.name = "Fault";
+    this.place = place;
+  }
+}
+
 /**
  * Collects the problems of one file. The first 1,000 are handed out, the rest is counted and told
  * in one last problem which is as severe as the worst that it stands for.
@@ -37,6 +48,15 @@ export class Problems {
   /** Good to know. */
   info(message: string, place: Place = {}): void {
     this.#add("info", message, place);
+  }
+
+  /**
+   * Tells why the reading stopped.
+   * @throws what is handed in, when it is no fault of the file
+   */
+  stop(reason: unknown): void {
+    if (!(reason instanceof Fault)) throw reason;
+    this.error(reason.message, reason.place);
   }
 
   /** True when there is something to take. */

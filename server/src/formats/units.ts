@@ -1,3 +1,5 @@
+import { decimalOf, nearest, type ParsedDecimal, parseDecimal } from "../platform/decimal.ts";
+
 /** A unit as sources print it, and the exact way to the base unit that we store. */
 export interface Unit {
   /** Metric of values in this unit when the source says nothing better. */
@@ -95,4 +97,66 @@ export function unitOf(printed: string): Unit | undefined {
   const name = printed.trim().toLowerCase();
   const known = otherNames[name] ?? name;
   return Object.hasOwn(units, known) ? units[known] : undefined;
+}
+
+/** Reads and converts numbers that are printed in one unit. */
+export interface Scale {
+  /** Number printed with a decimal point, in the base unit; undefined when the text is no number. */
+  parse(text: string): ParsedDecimal | undefined;
+  /** A number in the printed unit, in the base unit. */
+  toBase(value: number): number;
+}
+
+/**
+ * The way from printed numbers x 10^`powerOfTen` to the base unit of `unit`. Exact; where the exact
+ * result has more than 15 significant digits it is rounded to 15, half to even, so that it survives
+ * as a decimal.
+ */
+export function scaleOf(unit: Unit, powerOfTen = 0): Scale {
+  const shift = unit.shift + powerOfTen;
+  if (unit.times === undefined && unit.over === undefined) {
+    const notation = { mark: ".", shift } as const;
+    return {
+      parse: (text) => parseDecimal(text, notation),
+      toBase: (value) => {
+        const { m, e } = decimalOf(value);
+        return nearest(m, e - shift);
+      },
+    };
+  }
+  const toBase = (value: number) => convert(value, { unit, shift });
+  const plain = { mark: "." } as const;
+  return {
+    toBase,
+    parse: (text) => {
+      const printed = parseDecimal(text, plain);
+      if (printed === undefined) return undefined;
+      return { value: toBase(printed.value), digits: printed.digits };
+    },
+  };
+}
+
+function convert(value: number, { unit, shift }: { unit: Unit; shift: number }): number {
+  const printed = decimalOf(value);
+  const times = unit.times === undefined ? { m: 1, e: 0 } : decimalOf(Number(unit.times));
+  const over = BigInt(unit.over ?? 1);
+  let numerator = BigInt(printed.m) * BigInt(times.m);
+  const sign = numerator < 0n ? -1 : 1;
+  if (sign < 0) numerator = -numerator;
+  // 20 further digits are more than the 15 that stay; what is cut off beyond them only breaks ties.
+  const scaled = numerator * 10n ** 20n;
+  const quotient = scaled / over;
+  const digits = `${quotient}${scaled % over === 0n ? "0" : "1"}`;
+  return sign * fifteenDigits(digits, printed.e + times.e - shift + 21);
+}
+
+/** The integer `digits` x 10^-e, rounded half to even to 15 significant digits. */
+function fifteenDigits(digits: string, e: number): number {
+  const surplus = digits.length - 15;
+  if (surplus <= 0) return Number(`${digits}e${-e}`);
+  const kept = BigInt(digits.slice(0, 15));
+  const rest = BigInt(digits.slice(15)) * 2n;
+  const half = 10n ** BigInt(surplus);
+  const up = rest > half || (rest === half && kept % 2n === 1n) ? 1n : 0n;
+  return Number(`${kept + up}e${surplus - e}`);
 }
