@@ -1,10 +1,15 @@
+-- Trees: an account's own order of its meters.
+
 create table tree_node (
   id text collate "C" primary key,
   account_id text collate "C" not null references account (id) on delete cascade,
   parent_id text collate "C" references tree_node (id) on delete cascade,
-  -- The node itself and all nodes above it, root first.
-  path text[] collate "C" not null,
+  -- The ids of all nodes above it and its own, root first, joined: each is 24 characters long. What is below a node
+  -- is one range of it.
+  path text collate "C" not null,
   name text not null,
+  -- Folded name.
+  search text collate "C" not null,
   custom_identifier text,
   factor float8 not null default 1,
   location float8[],
@@ -12,8 +17,10 @@ create table tree_node (
   open_channel_ids text[] not null default '{}',
   created timestamptz not null
 );
+create index tree_node_list on tree_node (account_id, created, id);
 create index tree_node_children on tree_node (account_id, parent_id, created, id);
-create index tree_node_path on tree_node using gin (path);
+create index tree_node_parent on tree_node (parent_id);
+create index tree_node_path on tree_node (account_id, path) include (id);
 create index tree_node_external on tree_node (account_id, custom_identifier) where custom_identifier is not null;
 
 create table tree_meter (
@@ -23,7 +30,7 @@ create table tree_meter (
   added bigint generated always as identity,
   primary key (node_id, meter_id)
 );
-create index tree_meter_meter on tree_meter (meter_id);
+create index tree_meter_meter on tree_meter (meter_id, node_id);
 
 -- Fields that only the client that wrote them sees. client_id is '' for the account's own credentials.
 create table tree_app_fields (
