@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chownSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Problem } from "../problem.ts";
 
@@ -91,7 +91,7 @@ function newAccount(log: (message: string) => void): Account | undefined {
   return undefined;
 }
 
-/** May `account` reach `path`, that is: enter each folder above it? Looks at the mode bits, not at ACLs. */
+/** May `account` reach `path`, that is: enter it and each folder above? Looks at the mode bits, not at ACLs. */
 export function reachable(path: string, account: Account): boolean {
   for (let folder = realpathSync(path); ; folder = dirname(folder)) {
     const { uid, gid, mode } = statSync(folder);
@@ -99,6 +99,18 @@ export function reachable(path: string, account: Account): boolean {
     if ((bits & 1) === 0) return false;
     if (folder === dirname(folder)) return true;
   }
+}
+
+/**
+ * Lets `account`, and nobody else, pass through a folder of root's that is closed to everybody (mode 0700, as
+ * made by default): it becomes 0710 with the account's group. Other folders stay as they are.
+ */
+export function letThrough(folder: string, account: Account): void {
+  const { uid, mode } = statSync(folder);
+  if (process.geteuid?.() !== 0 || uid !== 0 || (mode & 0o077) !== 0 || !reachable(dirname(folder), account))
+    return;
+  chownSync(folder, 0, account.gid);
+  chmodSync(folder, 0o710);
 }
 
 /** What root writes into another user's folder is that user's, who may start the server next time. */

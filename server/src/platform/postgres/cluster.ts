@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { Problem } from "../problem.ts";
-import { type Account, giveToFolderOwner, reachable } from "./account.ts";
+import { type Account, giveToFolderOwner, letThrough, reachable } from "./account.ts";
 import { type Binaries, runAs } from "./binaries.ts";
 
 /** Passwords of the two roles; 0600 in the data folder. The superuser has none: nobody can log in as it. */
@@ -58,7 +58,9 @@ export function placeCluster(options: {
   const usual = join(dataDir, "postgres");
   const found = lstatSync(usual, { throwIfNoEntry: false });
   if (found?.isSymbolicLink()) return followed(usual);
-  if (account === undefined || reachable(dataDir, account)) return usual;
+  if (account === undefined) return usual;
+  letThrough(dataDir, account);
+  if (reachable(dataDir, account)) return usual;
   if (found !== undefined) {
     throw new Problem(
       "unavailable",

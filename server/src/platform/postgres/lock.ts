@@ -39,23 +39,17 @@ export function takeFolder(folder: string, owner: { mode: LockMode; now: number 
     touch(path);
     lock = new DatabaseSync(path, { timeout: 0 });
     lock.exec("pragma journal_mode = off; begin exclusive");
+    writeNote(folder, {
+      pid: process.pid,
+      started: processFacts(process.pid)?.started ?? "",
+      mode: owner.mode,
+      since: new Date(owner.now).toISOString(),
+    });
   } catch (error) {
     if (lock?.isOpen) lock.close();
-    const { errcode, message } = error as { errcode?: number; message: string };
-    if (errcode === sqliteBusy) return undefined;
-    throw new Problem(
-      "unavailable",
-      `Cannot lock ${path}: ${message}. The folder must be writable and on a file system with file locks; if another user started Metertree here before, run it as that user or change the owner of the folder.`,
-      { cause: error },
-    );
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined;
+    throw cannotLock(path, error as { errcode?: number; code?: string; message: string });
   }
-  const note: LockOwner = {
-    pid: process.pid,
-    started: processFacts(process.pid)?.started ?? "",
-    mode: owner.mode,
-    since: new Date(owner.now).toISOString(),
-  };
-  writeNote(folder, note);
   const held = lock;
   return {
     release() {
@@ -66,7 +60,17 @@ export function takeFolder(folder: string, owner: { mode: LockMode; now: number 
   };
 }
 
+// Result codes of SQLite, see sqlite.org/rescode.html.
 const sqliteBusy = 5;
+const sqliteFull = 13;
+
+function cannotLock(path: string, error: { errcode?: number; code?: string; message: string }): Problem {
+  const remedy =
+    error.errcode === sqliteFull || error.code === "ENOSPC"
+      ? "No space left on device: free space on that disk and start again."
+      : "The folder must be writable and on a file system with file locks; if another user started Metertree here before, run it as that user or change the owner of the folder.";
+  return new Problem("unavailable", `Cannot lock ${path}: ${error.message}. ${remedy}`, { cause: error });
+}
 
 /**
  * Makes the file readable for us alone: whoever may open it could lock us out. An existing file is left alone,

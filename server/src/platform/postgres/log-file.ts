@@ -16,11 +16,9 @@ export const logBytesMax = 10 * 1024 * 1024;
 
 /** Opens the log to append to. */
 export function openLog(path: string): number {
-  try {
-    return openSync(path, "a", 0o640);
-  } finally {
-    giveToFolderOwner(path);
-  }
+  const file = openSync(path, "a", 0o640);
+  giveToFolderOwner(path);
+  return file;
 }
 
 /** Bytes in the log, 0 when there is none. */

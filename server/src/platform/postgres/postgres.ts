@@ -132,8 +132,7 @@ function busy(dataDir: string, what: string, owner: { pid: number; since: string
 
 function makeFolder(path: string): string {
   try {
-    // Root's folder can be passed through by the database's user, but not listed; the files in it are 0600.
-    mkdirSync(path, { recursive: true, mode: process.geteuid?.() === 0 ? 0o711 : 0o700 });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
     return realpathSync(path);
   } catch (error) {
     throw new Problem("unavailable", `The data folder ${path} cannot be used: ${(error as Error).message}`);
