@@ -1,7 +1,10 @@
+import { eloverblikCsv } from "./eloverblik/csv.ts";
+import { eloverblikJson } from "./eloverblik/json.ts";
+import { fingrid } from "./fingrid/fingrid.ts";
 import { greenButton } from "./green-button/green-button.ts";
 import type { Format } from "./item.ts";
 
 /** Every format, named by hand. A function, so that formats may import each other's shared parts in any order. */
 export function formats(): Format[] {
-  return [greenButton];
+  return [greenButton, fingrid, eloverblikCsv, eloverblikJson];
 }

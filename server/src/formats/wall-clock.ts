@@ -1,5 +1,6 @@
 import { granuleEnd, granuleStart } from "../platform/time/granule.ts";
 import { localToUtc } from "../platform/time/zone.ts";
+import type { Resolution } from "./resolution.ts";
 
 const day = 86_400_000;
 
@@ -50,6 +51,35 @@ export class WallClock {
     this.#offset = plain ? this.#from - first.utc : Number.NaN;
     if (plain) this.fit = "unique";
   }
+}
+
+/** A label as the wall clock reads it (epoch milliseconds of the same reading in UTC) and the instant it means. */
+export interface Label {
+  local: number;
+  utc: number;
+}
+
+const lengths = new Set([300, 600, 900, 1800, 3600]);
+
+/**
+ * The resolution of an interval that is printed as two wall-clock labels; undefined when it is none that we keep
+ * (a week, a bill). The printed difference decides first, because files print the hour before the clocks go back as
+ * 02:00 to 03:00 although two hours lie between these labels; then the real one (01:00 to 03:00 in spring).
+ */
+export function spanOf(start: Label, endLocal: number, clock: WallClock): Resolution | undefined {
+  const printed = (endLocal - start.local) / 1000;
+  if (lengths.has(printed)) return printed;
+  if (printed >= 80_000 && start.local % day === 0 && endLocal % day === 0) {
+    if (printed * 1000 === day) return "day";
+    const from = new Date(start.local);
+    const monthEnd = Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 1, 1);
+    return from.getUTCDate() === 1 && endLocal === monthEnd ? "month" : undefined;
+  }
+  for (const later of [false, true]) {
+    const real = (clock.utc(endLocal, later) - start.utc) / 1000;
+    if (lengths.has(real)) return real;
+  }
+  return undefined;
 }
 
 /**

@@ -2,6 +2,7 @@ import { parseDecimal } from "../../platform/decimal.ts";
 import { CsvScanner, csvRows, peek, type Row } from "../csv.ts";
 import { instantOf } from "../instant.ts";
 import type { Format, Item, Quality, ReadOptions } from "../item.ts";
+import { lostDigits } from "../meter-number.ts";
 import { Problems } from "../problems.ts";
 import { type Resolution, resolutionOf } from "../resolution.ts";
 import { SeriesBook } from "../series-book.ts";
@@ -177,11 +178,9 @@ class Reader {
     const key = `${meter}\n${cells[columns.product]}\n${channel}\n${resolutionText}\n${printedUnit}`;
     const known = this.book.find(key);
     if (known !== undefined) return this.#kinds[known];
-    if (/^\d+([.,]\d+)?E\+?\d+$/i.test(meter.slice(0, 64))) {
-      this.#problems.error(
-        `The metering point ${meter} lost its digits in a spreadsheet. Import the file as it was downloaded.`,
-        { line, field: "meter" },
-      );
+    const lost = lostDigits(meter);
+    if (lost !== undefined) {
+      this.#problems.error(lost, { line, field: "meter" });
       return undefined;
     }
     const resolution = resolutionOf(resolutionText);
