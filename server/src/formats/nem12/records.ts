@@ -1,0 +1,365 @@
+import { parseDecimal } from "../../platform/decimal.ts";
+import type { IntervalItem, Item, Quality, ReadOptions } from "../item.ts";
+import type { Problems } from "../problems.ts";
+import { fieldsOf } from "./lines.ts";
+import { directionOfSuffix, marketTime, qualityOf, type Stream, Streams } from "./streams.ts";
+
+interface IntervalStream extends Stream {
+  minutes: number;
+}
+
+/** A day of quality V, waiting for its 400 records. */
+interface VariableDay {
+  items: IntervalItem[];
+  line: number;
+  /** Intervals that 400 records have covered so far, from the first. */
+  covered: number;
+}
+
+/** Reads MDFF records one by one and collects their items. A wrong record is told and left out, the next is read. */
+export class Records {
+  #problems: Problems;
+  #streams: Streams;
+  #out: Item[] = [];
+  /** Creation time of the file, when its 100 record says one. */
+  #created: number | undefined;
+  /** `none` before the first 200 and after a wrong one: `skip` leaves its days out without telling again. */
+  #stream: IntervalStream | "none" | "skip" = "none";
+  #day: VariableDay | undefined;
+  /** True while the quality records of a refused day may follow. */
+  #refused = false;
+  #started = false;
+  #ended = false;
+  #values = 0;
+
+  constructor(problems: Problems, options: ReadOptions) {
+    this.#problems = problems;
+    this.#streams = new Streams(problems, { unit: options.unit, timezone: options.timezone });
+  }
+
+  /** Items since the last call. */
+  take(): Item[] {
+    const taken = this.#out;
+    this.#out = [];
+    return taken;
+  }
+
+  /** Reads one record. */
+  read(text: string, line: number): void {
+    const fields = fieldsOf(text);
+    const type = fields[0]!.trim();
+    if (type === "" && text.trim() === "") return;
+    if (type !== "400") {
+      this.#endDay();
+      this.#refused = false;
+    }
+    if (this.#ended && type !== "100" && type !== "900") {
+      this.#wrong(line, null, "There are records after the end record (900).");
+      this.#ended = false;
+    }
+    if (!this.#started && type !== "100") {
+      this.#problems.warning("The file does not begin with a header record (100).", { line });
+    }
+    this.#started = true;
+    if (type === "300") this.#readDay(fields, line);
+    else if (type === "400") this.#readQuality(fields, line);
+    else if (type === "200") this.#readStream(fields, line);
+    else if (type === "250") this.#readRegister(fields, line);
+    else if (type === "100") this.#readHeader(fields, line);
+    else if (type === "900") this.#ended = true;
+    else if (type !== "500" && type !== "550") {
+      this.#wrong(line, "RecordIndicator", `"${type.slice(0, 20)}" is no record of this format`);
+    }
+  }
+
+  /** Ends the file. */
+  end(): void {
+    this.#endDay();
+    if (!this.#ended) {
+      const message = "The end record (900) is missing: the file may have been cut off.";
+      this.#problems.warning(message);
+    }
+    if (this.#values === 0 && this.#problems.errors === 0) {
+      this.#problems.info("There is no meter data in this file.");
+    }
+  }
+
+  /** Tells a wrong record; undefined, so that a caller can leave with it. */
+  #wrong(line: number, field: string | null, what: string): undefined {
+    this.#problems.error(`${what.replace(/\.$/, "")}. Correct the line or ask for a new file.`, {
+      line,
+      field,
+    });
+  }
+
+  #readHeader(fields: string[], line: number): undefined {
+    this.#ended = false;
+    this.#stream = "none";
+    const version = fields[1]?.trim() ?? "";
+    if (version !== "NEM12" && version !== "NEM13") {
+      this.#wrong(line, "VersionHeader", `"${version.slice(0, 20)}" is neither NEM12 nor NEM13`);
+    }
+    const printed = fields[2]?.trim() ?? "";
+    this.#created = marketTime(printed);
+    if (this.#created === undefined && printed !== "") {
+      this.#problems.warning(`"${printed.slice(0, 20)}" is no date and time.`, { line, field: "DateTime" });
+    }
+  }
+
+  #readStream(fields: string[], line: number): undefined {
+    this.#stream = "skip";
+    const meter = fields[1]?.trim() ?? "";
+    const suffix = fields[4]?.trim() ?? "";
+    const channel = suffix === "" ? (fields[3]?.trim() ?? "") : suffix;
+    const minutes = Number(fields[8]?.trim());
+    if (meter === "" || meter.length > 40)
+      return this.#wrong(line, "NMI", "The metering point (NMI) is missing");
+    if (![1, 5, 10, 15, 30, 60].includes(minutes)) {
+      const printed = (fields[8] ?? "").slice(0, 20);
+      return this.#wrong(
+        line,
+        "IntervalLength",
+        `The interval length "${printed}" is not 5, 15 or 30 minutes`,
+      );
+    }
+    const unit = this.#streams.unit(fields[7] ?? "", { channel, line });
+    if (unit === undefined) return;
+    const direction = directionOfSuffix(channel);
+    this.#stream = { meter, channel: channel.slice(0, 40), ...unit, direction, minutes, register: false };
+  }
+
+  #readDay(fields: string[], line: number): undefined {
+    const stream = this.#stream;
+    if (stream === "none")
+      return this.#wrong(line, null, "An interval record (300) without a record 200 before it");
+    if (stream === "skip") return;
+    const wanted = 1440 / stream.minutes;
+    const date = fields[1]?.trim() ?? "";
+    const start = date.length === 8 ? marketTime(date) : undefined;
+    if (start === undefined) return this.#wrong(line, "IntervalDate", `"${date.slice(0, 20)}" is no date`);
+    const code = fields[2 + wanted]?.trim() ?? "";
+    const quality = code.charAt(0) === "V" && code.length <= 3 ? "variable" : qualityOf(code);
+    if (quality === undefined) return this.#wrongCount(fields, { wanted, stream, code, line });
+    const version = this.#version(fields[2 + wanted + 3], line);
+    const items = this.#values300(fields, { stream, start, line, code, quality, version });
+    if (items === undefined) return;
+    this.#refused = false;
+    if (quality === "variable") this.#day = { items, line, covered: 0 };
+    else this.#emit(items, stream);
+  }
+
+  /** Tells a wrong number of values apart from a wrong quality flag. */
+  #wrongCount(
+    fields: string[],
+    { wanted, stream, code, line }: { wanted: number; stream: IntervalStream; code: string; line: number },
+  ): undefined {
+    let found = fields.length - 2;
+    for (let i = 2; i < fields.length; i++) {
+      const field = fields[i]!.trim();
+      if (field === "V" || qualityOf(field) !== undefined) {
+        found = i - 2;
+        break;
+      }
+    }
+    if (found !== wanted) {
+      const rule = `a day of ${stream.minutes}-minute intervals has ${wanted} values`;
+      return this.#wrong(line, "IntervalValue", `${rule}, this record has ${found}`);
+    }
+    this.#wrong(line, "QualityMethod", `"${code.slice(0, 20)}" is no quality flag`);
+  }
+
+  #values300(
+    fields: string[],
+    day: {
+      stream: IntervalStream;
+      start: number;
+      line: number;
+      code: string;
+      quality: Quality | "variable";
+      version: number | undefined;
+    },
+  ): IntervalItem[] | undefined {
+    const { stream, line, code } = day;
+    const count = 1440 / stream.minutes;
+    const seconds = stream.minutes * 60;
+    const items: IntervalItem[] = new Array(count);
+    const quality = day.quality === "variable" ? "unknown" : day.quality;
+    for (let i = 0; i < count; i++) {
+      const text = fields[i + 2]!;
+      const number = stream.scale.parse(text);
+      if (number === undefined && text.trim() !== "") {
+        this.#wrong(line, `IntervalValue ${i + 1}`, `"${text.slice(0, 40)}" is no number`);
+        return undefined;
+      }
+      if (number !== undefined && number.digits > 15) {
+        this.#problems.warning(`The value ${text.slice(0, 40)} is kept with 15 digits.`, { line });
+      }
+      const missing = number === undefined || quality === "missing";
+      const item: IntervalItem = {
+        kind: "interval",
+        series: 0,
+        start: day.start + i * seconds * 1_000,
+        seconds,
+        value: missing ? null : number.value,
+        quality: missing ? "missing" : quality,
+        code,
+        line,
+      };
+      if (day.version !== undefined) item.version = day.version;
+      items[i] = item;
+    }
+    return items;
+  }
+
+  #readQuality(fields: string[], line: number): undefined {
+    const day = this.#day;
+    if (day === undefined) {
+      if (this.#refused || this.#stream === "skip") return;
+      const message = "A quality record (400) without a day of quality V before it is left out.";
+      this.#problems.warning(message, { line });
+      return;
+    }
+    const from = Number(fields[1]?.trim());
+    const to = Number(fields[2]?.trim());
+    const count = day.items.length;
+    if (!Number.isInteger(to) || from !== day.covered + 1 || to < from || to > count) {
+      this.#refuseDay();
+      const range = `${fields[1] ?? ""} to ${fields[2] ?? ""}`.slice(0, 40);
+      return this.#wrong(
+        line,
+        "StartInterval",
+        `Intervals ${range} do not go on from ${day.covered + 1} up to ${count}`,
+      );
+    }
+    const code = fields[3]?.trim() ?? "";
+    const quality = qualityOf(code);
+    if (quality === undefined) {
+      this.#refuseDay();
+      return this.#wrong(line, "QualityMethod", `"${code.slice(0, 20)}" is no quality flag`);
+    }
+    for (let i = from - 1; i < to; i++) {
+      const item = day.items[i]!;
+      item.code = code;
+      if (quality === "missing") item.value = null;
+      item.quality = item.value === null ? "missing" : quality;
+    }
+    day.covered = to;
+  }
+
+  #refuseDay(): void {
+    this.#day = undefined;
+    this.#refused = true;
+  }
+
+  #endDay(): undefined {
+    const day = this.#day;
+    if (day === undefined) return;
+    this.#day = undefined;
+    const count = day.items.length;
+    if (day.covered < count) {
+      const what = `Quality V: records 400 cover ${day.covered} of ${count} intervals`;
+      return this.#wrong(day.line, "QualityMethod", what);
+    }
+    this.#emit(day.items, this.#stream as IntervalStream);
+  }
+
+  #emit(items: IntervalItem[], stream: IntervalStream): void {
+    const series = this.#streams.number(stream, items[0]!.line, this.#out);
+    this.#values += items.length;
+    for (const item of items) {
+      item.series = series;
+      this.#out.push(item);
+    }
+  }
+
+  #version(printed: string | undefined, line: number): number | undefined {
+    const text = printed?.trim() ?? "";
+    if (text === "") return this.#created;
+    const version = marketTime(text);
+    if (version === undefined) {
+      this.#problems.warning(`"${text.slice(0, 20)}" is no date and time.`, {
+        line,
+        field: "UpdateDateTime",
+      });
+    }
+    return version ?? this.#created;
+  }
+
+  /** A 250 record of NEM13: the state of a register at two instants and the quantity between them. */
+  #readRegister(fields: string[], line: number): undefined {
+    const meter = fields[1]?.trim() ?? "";
+    if (meter === "" || meter.length > 40)
+      return this.#wrong(line, "NMI", "The metering point (NMI) is missing");
+    if (fields.length < 20) {
+      return this.#wrong(line, null, `A record 250 has 23 fields, this one has ${fields.length}`);
+    }
+    const suffix = fields[4]!.trim();
+    const channel = (suffix === "" ? fields[3]!.trim() : suffix).slice(0, 40);
+    const sign = fields[7]!.trim();
+    const unit = this.#streams.unit(fields[19] ?? "", { channel, line });
+    if (unit === undefined) return;
+    if (sign !== "I" && sign !== "E") {
+      return this.#wrong(
+        line,
+        "DirectionIndicator",
+        `The direction "${sign.slice(0, 20)}" is neither I nor E`,
+      );
+    }
+    // "Import" and "export" are the market's words, as in the suffixes of NEM12.
+    const direction = sign === "E" ? "consumption" : "production";
+    const stream: Stream = { meter, channel, ...unit, direction, register: true };
+    const version = this.#version(fields[21], line);
+    const previous = this.#reading(fields, 8, { stream, line, name: "Previous" });
+    const current = this.#reading(fields, 13, { stream, line, name: "Current" });
+    if (previous === undefined || current === undefined) return;
+    if (current.time < previous.time) {
+      return this.#wrong(
+        line,
+        "CurrentRegisterReadDateTime",
+        "The current reading is older than the previous one",
+      );
+    }
+    this.#checkQuantity(fields, line);
+    const series = this.#streams.number(stream, line, this.#out);
+    for (const reading of [previous, current]) {
+      this.#values += 1;
+      this.#out.push({
+        kind: "reading",
+        series,
+        line,
+        ...reading,
+        ...(version === undefined ? {} : { version }),
+      });
+    }
+  }
+
+  #reading(
+    fields: string[],
+    at: number,
+    { stream, line, name }: { stream: Stream; line: number; name: string },
+  ): { time: number; value: number | null; quality: Quality; code: string } | undefined {
+    const [text = "", printedTime = "", code = ""] = fields.slice(at, at + 3).map((field) => field.trim());
+    const time = marketTime(printedTime);
+    const number = stream.scale.parse(text);
+    const quality = qualityOf(code);
+    const field = `${name}RegisterRead`;
+    if (number === undefined && text !== "") this.#wrong(line, field, `"${text.slice(0, 40)}" is no number`);
+    else if (time === undefined) {
+      this.#wrong(line, `${field}DateTime`, `"${printedTime.slice(0, 20)}" is no date and time`);
+    } else if (quality === undefined) {
+      this.#wrong(line, `${name}QualityMethod`, `"${code.slice(0, 20)}" is no quality flag`);
+    } else {
+      const value = number === undefined || quality === "missing" ? null : number.value;
+      return { time, value, quality: value === null ? "missing" : quality, code };
+    }
+    return undefined;
+  }
+
+  /** The quantity is not read, but when it is no number the columns are likely to have moved. */
+  #checkQuantity(fields: string[], line: number): undefined {
+    const quantity = fields[18]!.trim();
+    if (quantity !== "" && parseDecimal(quantity, { mark: "." }) === undefined) {
+      this.#wrong(line, "Quantity", `The quantity "${quantity.slice(0, 40)}" is no number`);
+    }
+  }
+}
