@@ -3,6 +3,9 @@ import type { Readable } from "node:stream";
 import type { z } from "zod";
 import type { Deps } from "../deps.ts";
 
+/** The two spellings of the API's root; both serve the same endpoints. */
+export const apiRoots = ["/api/v2", "/api/2.0"] as const;
+
 /** Rights that a credential can carry. */
 export const scopes = [
   "basic",
@@ -84,6 +87,8 @@ export interface EndpointSpec<
   reply: z.ZodType;
   /** Lists carry `count`, `skip` and `limit`. */
   list?: boolean;
+  /** For the reference page: a body that can be sent, and the `data` of an answer; both must fit their schemas. */
+  examples?: { body?: unknown; reply?: unknown };
   handle(
     call: Call<P, Q, B> & {
       who: Access extends "public" ? null : Access extends "optional" ? Caller | null : Caller;
