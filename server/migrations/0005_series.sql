@@ -55,6 +55,8 @@ create table revision (
   period int not null,
   doc int not null,
   stored timestamptz not null,
+  -- How many values were replaced.
+  n smallint not null,
   data bytea not null,
   primary key (part, series_id, gran, period, doc)
 );

@@ -106,11 +106,6 @@ function endOf(zone: string, side: Side): number {
   return last.kind === "skipped" ? last.utc : last.utc + minute;
 }
 
-/** `2017-05-31T23:00:00+0000`: an instant as the API writes it. */
-export function timestamp(utc: number): string {
-  return `${new Date(utc).toISOString().slice(0, 19)}+0000`;
-}
-
 function shown(text: string): string {
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

@@ -3,8 +3,8 @@ import { Temporal } from "temporal-polyfill";
 import { describe, expect, test } from "vitest";
 import { granularities } from "../granularity.ts";
 import { granuleEnd, granuleLabel, granuleStart, granuleStarts } from "./granule.ts";
-import { parsePeriods, periodIn, timestamp } from "./period.ts";
-import { isZone, localToUtc, offsetAt } from "./zone.ts";
+import { parsePeriods, periodIn } from "./period.ts";
+import { isZone, localToUtc, offsetAt, timestamp } from "./zone.ts";
 
 const zones = [
   "UTC",

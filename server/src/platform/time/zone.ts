@@ -71,6 +71,19 @@ export function localToUtc(zone: string, local: number, which: "earlier" | "late
   return { utc: found, kind: count > 1 ? "repeated" : "unique" };
 }
 
+/** The stretch of constant offset that an instant lies in. */
+export function stretchAt(zone: string, utc: number): { from: number; to: number; offset: number } {
+  const table = offsetsOf(zone);
+  const i = indexAt(table, utc);
+  const from = i === 0 ? Number.NEGATIVE_INFINITY : table.since[i]!;
+  return { from, to: table.since[i + 1] ?? Number.POSITIVE_INFINITY, offset: table.offsets[i]! };
+}
+
+/** `2017-05-31T23:00:00+0000`: an instant as the API writes it. */
+export function timestamp(utc: number): string {
+  return `${new Date(utc).toISOString().slice(0, 19)}+0000`;
+}
+
 /** Stretches of constant offset that cover [from, to), in order. */
 export function* stretches(
   zone: string,

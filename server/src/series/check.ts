@@ -1,0 +1,74 @@
+import { minutesOf } from "../platform/granularity.ts";
+import { granuleStart } from "../platform/time/granule.ts";
+import { earliest, isZone, latest, stretchAt, timestamp } from "../platform/time/zone.ts";
+import type { Batch, Refusal, Run } from "./batch.ts";
+import { metrics } from "./metric.ts";
+
+const day = 86_400_000;
+/** More reasons than this help nobody. */
+const refusalsMax = 100;
+
+/**
+ * Everything that must be true of a batch before anything is stored. Returns the reasons against single values,
+ * at most 100; an empty list means that the batch is stored whole.
+ */
+export function refusals(batch: Batch, now: number): Refusal[] {
+  const found: Refusal[] = [];
+  for (const [run, each] of batch.runs.entries()) {
+    if (found.length >= refusalsMax) break;
+    const about = refusalOfRun(each);
+    if (about !== undefined) found.push({ run, index: 0, where: whereOf(each, 0), message: about });
+    else
+      checkValues(each, now, (index, message) => {
+        if (found.length < refusalsMax) found.push({ run, index, where: whereOf(each, index), message });
+      });
+  }
+  return found;
+}
+
+function whereOf(run: Run, index: number): string {
+  return run.where?.(index) ?? `${run.metric}[${index}]`;
+}
+
+function refusalOfRun(run: Run): string | undefined {
+  const metric = metrics.get(run.metric);
+  if (metric === undefined) return `unknown metric "${run.metric}"`;
+  if (!isZone(run.meter.timezone)) return `unknown time zone "${run.meter.timezone}"`;
+  if (run.starts.length !== run.values.length) return "as many starts as values are needed";
+  if (metric.cost && run.granularity !== "month") return "costs are stored per month";
+  if (metric.cost && !/^[A-Z]{3}$/.test(run.currency ?? ""))
+    return "a cost needs its currency, three letters such as SEK";
+  if (!metric.cost && (run.currency ?? "") !== "") return "only costs have a currency";
+  return undefined;
+}
+
+function checkValues(run: Run, now: number, refuse: (index: number, message: string) => void): void {
+  const zone = run.meter.timezone;
+  const isGranule = granuleTest(run);
+  for (let i = 0; i < run.starts.length; i++) {
+    const start = run.starts[i]!;
+    const value = run.values[i]!;
+    if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+      refuse(i, "the value is not finite");
+    else if (!(start >= earliest && start < latest)) refuse(i, "the time is outside 1970-2099");
+    else if (start > now + day) refuse(i, `${timestamp(start)} lies in the future`);
+    else if (!isGranule(start)) refuse(i, `no ${run.granularity} of ${zone} begins at ${timestamp(start)}`);
+  }
+}
+
+/** Whether an instant begins a granule; the stretch of constant offset is remembered, as values come in runs. */
+function granuleTest(run: Run): (start: number) => boolean {
+  const { granularity } = run;
+  const zone = run.meter.timezone;
+  if (granularity === "day" || granularity === "month") {
+    return (start) => granuleStart(granularity, zone, start) === start;
+  }
+  const step = minutesOf[granularity] * 60_000;
+  let stretch = { from: 1, to: 0, offset: 0 };
+  return (start) => {
+    if (start < stretch.from || start >= stretch.to) stretch = stretchAt(zone, start);
+    // Close to a change of offset a granule may be longer than its step: only there the calendar is asked.
+    if (start - stretch.from < step) return granuleStart(granularity, zone, start) === start;
+    return (start + stretch.offset) % step === 0;
+  };
+}

@@ -1,0 +1,204 @@
+import { append, lockPart, type NewChange } from "../changes/changes.ts";
+import { addMetrics, setStats } from "../meters/meters.ts";
+import type { Db, Tx } from "../platform/db.ts";
+import { Problem } from "../platform/problem.ts";
+import { type Batch, nothingStored, type Refusal, type RootMeter, type Run, type Stored } from "./batch.ts";
+import { refusals } from "./check.ts";
+import { blocksToDerive, derive, Touched } from "./derive.ts";
+import { metrics } from "./metric.ts";
+import type { BlockKey } from "./open-block.ts";
+import { codeOf, placeOf } from "./slot.ts";
+import { statsAfter } from "./stats.ts";
+import {
+  type DocumentRow,
+  ensureSeries,
+  insertDocuments,
+  insertRevisions,
+  lastDocument,
+  loadBlocks,
+  loadStandings,
+  seriesKey,
+  writeBlocks,
+} from "./store.ts";
+import { blockName, type SeriesRun, type Standing, Workspace } from "./workspace.ts";
+
+/** A batch was refused: nothing of it was stored. The message of each field says which value and why. */
+export function refused(reasons: readonly Refusal[]): Problem {
+  const errors: Record<string, string[]> = {};
+  for (const reason of reasons) (errors[reason.where] ??= []).push(reason.message);
+  const first = reasons[0]!;
+  return new Problem("invalid", `Nothing was stored. ${first.where}: ${first.message}`, { errors });
+}
+
+/**
+ * Stores batches, each whole or not at all, in one transaction: values, days and months that follow from them,
+ * replaced values, statistics and the change log. Repeating a batch changes nothing; an older document never
+ * overwrites a newer one; a delivered value beats a derived one.
+ *
+ * @param now epoch ms; the version of documents that state none
+ * @throws Problem `invalid` with a reason per value when any batch cannot be stored
+ */
+export async function ingestIn(tx: Tx, batches: readonly Batch[], now: number): Promise<Stored[]> {
+  for (const batch of batches) {
+    const reasons = refusals(batch, now);
+    if (reasons.length > 0) throw refused(reasons);
+  }
+  const results = batches.map(() => nothingStored());
+  const parts = new Set(batches.flatMap((batch) => batch.runs.map((run) => run.meter.part)));
+  // Ascending, as every other transaction over several parts: no deadlocks.
+  for (const part of [...parts].sort((a, b) => a - b)) await ingestPart(tx, { part, batches, results, now });
+  return results;
+}
+
+/** `ingestIn` in a transaction of its own. */
+export async function ingest(db: Db, batches: readonly Batch[], now: number): Promise<Stored[]> {
+  return db.transaction((tx) => ingestIn(tx, batches, now));
+}
+
+interface PartWork {
+  part: number;
+  batches: readonly Batch[];
+  results: Stored[];
+  now: number;
+}
+
+async function ingestPart(tx: Tx, { part, batches, results, now }: PartWork): Promise<void> {
+  const head = await lockPart(tx, part);
+  const mine = batches.map((batch) => batch.runs.filter((run) => run.meter.part === part));
+  const ids = await ensureSeries(tx, part, mine.flat().map(nameOf));
+  const runs = mine.map((each) =>
+    each.map((run): SeriesRun => ({ ...run, seriesId: ids.get(seriesKey(nameOf(run)))! })),
+  );
+  const work = await openWorkspace(tx, part, keysOf(runs.flat()));
+  const first = (await lastDocument(tx, part)) + 1;
+  const documents = batches.map(
+    ({ document }, i): DocumentRow => ({
+      doc: first + i,
+      version: document.version ?? now,
+      rank: document.rank ?? 0,
+      source: document.source,
+      importId: document.importId ?? null,
+    }),
+  );
+  for (const [i, each] of runs.entries()) applyBatch(work, each, documents[i]!, results[i]!);
+  const used = documents.filter((row) => work.usedDocs.has(row.doc));
+  await flush(tx, { part, head, now, work, documents: used, series: meterOfSeries(runs.flat()) });
+}
+
+/** The blocks of the keys and the standings of the documents in them. */
+export async function openWorkspace(tx: Tx, part: number, keys: readonly BlockKey[]): Promise<Workspace> {
+  const blocks = await loadBlocks(tx, part, keys);
+  const docs = new Set<number>();
+  for (const block of blocks.values()) for (const doc of block.confirmed) if (doc !== 0) docs.add(doc);
+  return new Workspace(blocks, await loadStandings(tx, part, docs));
+}
+
+function applyBatch(
+  work: Workspace,
+  runs: readonly SeriesRun[],
+  document: DocumentRow,
+  stored: Stored,
+): void {
+  const standing: Standing = document;
+  const touched = new Map<number, { run: SeriesRun; touched: Touched }>();
+  for (const run of runs) {
+    work.apply(run, document.doc, standing, stored);
+    let entry = touched.get(run.seriesId);
+    if (entry === undefined) touched.set(run.seriesId, (entry = { run, touched: new Touched() }));
+    entry.touched.addRun(run);
+  }
+  for (const { run, touched: instants } of touched.values()) {
+    stored.derived += derive(work, derivable(run), instants, document.doc);
+  }
+  work.finish(document.doc);
+}
+
+function derivable(run: SeriesRun) {
+  return { seriesId: run.seriesId, meter: run.meter, aggregate: metrics.get(run.metric)!.aggregate };
+}
+
+/** Every block that a transaction on these runs may touch, those of derived values included. */
+function keysOf(runs: readonly SeriesRun[]): BlockKey[] {
+  const keys = new Map<string, BlockKey>();
+  for (const run of runs) {
+    const { seriesId } = run;
+    const zone = run.meter.timezone;
+    const need = (granularity: BlockKey["granularity"], period: number) =>
+      keys.set(blockName(seriesId, granularity, period), { seriesId, granularity, period });
+    let last = Number.NaN;
+    for (let i = 0; i < run.starts.length; i++) {
+      const { period } = placeOf(run.granularity, zone, run.starts[i]!);
+      if (period !== last) need(run.granularity, (last = period));
+    }
+    const touched = new Touched();
+    touched.addRun(run);
+    blocksToDerive(touched, zone, need);
+  }
+  return [...keys.values()];
+}
+
+/** Which meter and metric a series is; statistics and the meter's list of metrics are kept by them. */
+export interface SeriesOwner {
+  meter: RootMeter;
+  metric: string;
+}
+
+function meterOfSeries(runs: readonly SeriesRun[]): Map<number, SeriesOwner> {
+  return new Map(runs.map((run) => [run.seriesId, { meter: run.meter, metric: run.metric }]));
+}
+
+/** What a transaction on one part has to write at its end. */
+export interface Flush {
+  part: number;
+  /** The locked head. */
+  head: number;
+  now: number;
+  work: Workspace;
+  documents: readonly DocumentRow[];
+  series: ReadonlyMap<number, SeriesOwner>;
+}
+
+/** Writes everything that a workspace holds: documents, revisions, blocks, the change log, statistics. */
+export async function flush(tx: Tx, { part, head, now, work, documents, series }: Flush): Promise<void> {
+  const dirty = [...work.blocks.values()].filter((block) => block.dirty);
+  if (dirty.length === 0) return;
+  const stored = new Date(now);
+  await insertDocuments(tx, part, documents, stored);
+  await insertRevisions(tx, part, work.overwritten, stored);
+  const packed = dirty.map((block) => ({ block, ...block.pack() }));
+  await writeBlocks(tx, part, packed);
+  const changes = dirty.flatMap((block) =>
+    block.changes().map(
+      (run): NewChange => ({
+        ...run,
+        seriesId: block.key.seriesId,
+        gran: codeOf[block.key.granularity],
+        period: block.key.period,
+      }),
+    ),
+  );
+  if (changes.length === 0) return;
+  const version = await append(tx, { part, head, now }, changes);
+  await setStats(tx, await statsAfter(tx, part, { packed, series, version }));
+  await addMetrics(tx, metricsPerMeter(packed, series));
+}
+
+function metricsPerMeter(
+  packed: readonly { block: { key: BlockKey; isNew: boolean } }[],
+  series: ReadonlyMap<number, SeriesOwner>,
+): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const { block } of packed) {
+    if (!block.isNew) continue;
+    const { meter, metric } = series.get(block.key.seriesId)!;
+    if (metrics.get(metric)!.cost) continue;
+    const names = found.get(meter.id);
+    if (names === undefined) found.set(meter.id, new Set([metric]));
+    else names.add(metric);
+  }
+  return found;
+}
+
+function nameOf(run: Run) {
+  return { meterId: run.meter.id, metric: run.metric, currency: run.currency ?? "" };
+}

@@ -1,0 +1,188 @@
+import type { Granularity } from "../platform/granularity.ts";
+import { type BlockSummary, decodeRuns, decodeValues, encodeBlock, summarize } from "./block-codec.ts";
+import {
+  derivedFlag,
+  flagsOf,
+  qualityOf,
+  RunsBuilder,
+  runsWithin,
+  type Source,
+  type SourceRuns,
+} from "./block-planes.ts";
+import { slotsOf } from "./slot.ts";
+
+/** Name of a block within its part. */
+export interface BlockKey {
+  seriesId: number;
+  granularity: Granularity;
+  period: number;
+}
+
+/** What happened to a slot since the block was opened; `same` = its source changed, its value did not. */
+export const happened = { none: 0, same: 1, added: 2, replaced: 3, removed: 4 } as const;
+
+/** Slots of a block that one document overwrote, as they were before. */
+export interface Overwritten {
+  key: BlockKey;
+  doc: number;
+  n: number;
+  data: Uint8Array;
+}
+
+const emptySummary: BlockSummary = { n: 0, sum: null, min: null, max: null, first: null, last: null };
+
+/**
+ * A block unpacked for writing: the value of each slot, the document that wrote it, the newest document that said
+ * the same, and its flags. Remembers what it replaces.
+ */
+export class OpenBlock {
+  readonly key: BlockKey;
+  readonly values: Float64Array;
+  readonly doc: Int32Array;
+  readonly confirmed: Int32Array;
+  readonly flags: Uint8Array;
+  /** Summary as stored; all empty for a new block. */
+  readonly before: BlockSummary;
+  /** Not stored yet. */
+  readonly isNew: boolean;
+  /** Must be written. */
+  dirty = false;
+  /** Per slot one of `happened`: what readers of the log must be told. */
+  readonly #told: Uint8Array;
+  #old: { values: Float64Array; doc: Int32Array; confirmed: Int32Array; flags: Uint8Array } | null = null;
+
+  constructor(key: BlockKey, stored?: { data: Uint8Array; summary: BlockSummary }) {
+    const slots = slotsOf(key.granularity);
+    this.key = key;
+    this.values = new Float64Array(slots).fill(Number.NaN);
+    this.doc = new Int32Array(slots);
+    this.confirmed = new Int32Array(slots);
+    this.flags = new Uint8Array(slots);
+    this.#told = new Uint8Array(slots);
+    this.before = stored?.summary ?? emptySummary;
+    this.isNew = stored === undefined;
+    if (stored !== undefined) this.#unpack(stored.data);
+  }
+
+  #unpack(data: Uint8Array): void {
+    decodeValues(data, this.values);
+    for (const { from, to, source } of runsWithin(decodeRuns(data), 0, this.values.length)) {
+      this.doc.fill(source.doc, from, to);
+      this.confirmed.fill(source.confirmed, from, to);
+      this.flags.fill(source.flags, from, to);
+    }
+  }
+
+  /** Was the value of this slot computed by us? */
+  isDerived(slot: number): boolean {
+    return (this.flags[slot]! & derivedFlag) !== 0;
+  }
+
+  /** Was a value of this slot delivered (and not removed)? */
+  isDelivered(slot: number): boolean {
+    return !Number.isNaN(this.values[slot]!) && !this.isDerived(slot);
+  }
+
+  /**
+   * Writes one slot in the name of a document. NaN removes the value. Returns what happened: a value that stays
+   * the same but changes its source or quality is `same`, and is not told to readers of the log.
+   */
+  write(slot: number, value: number, source: { doc: number; quality: number; derived: boolean }): number {
+    const flags = flagsOf(source);
+    const before = this.values[slot]!;
+    const had = !Number.isNaN(before);
+    const has = !Number.isNaN(value);
+    if (had) this.#remember(slot);
+    this.values[slot] = value;
+    this.doc[slot] = source.doc;
+    this.confirmed[slot] = source.doc;
+    this.flags[slot] = flags;
+    this.dirty = true;
+    if (before === value || (!had && !has)) return happened.same;
+    const what = had ? (has ? happened.replaced : happened.removed) : happened.added;
+    // Removed and written again in one transaction is a replacement for those who read the log.
+    this.#told[slot] = this.#told[slot]! > happened.added ? happened.replaced : what;
+    return what;
+  }
+
+  /** A newer document says what is stored already. */
+  confirm(slot: number, doc: number): void {
+    this.confirmed[slot] = doc;
+    this.dirty = true;
+  }
+
+  /** Puts back what a slot held before, with its old source. */
+  restore(slot: number, value: number, old: Readonly<Source>): void {
+    const derived = (old.flags & derivedFlag) !== 0;
+    this.write(slot, value, { doc: old.doc, quality: qualityOf(old.flags), derived });
+    this.confirmed[slot] = old.confirmed;
+  }
+
+  #remember(slot: number): void {
+    if (this.#old === null) {
+      const slots = this.values.length;
+      this.#old = {
+        values: new Float64Array(slots).fill(Number.NaN),
+        doc: new Int32Array(slots),
+        confirmed: new Int32Array(slots),
+        flags: new Uint8Array(slots),
+      };
+    }
+    this.#old.values[slot] = this.values[slot]!;
+    this.#old.doc[slot] = this.doc[slot]!;
+    this.#old.confirmed[slot] = this.confirmed[slot]!;
+    this.#old.flags[slot] = this.flags[slot]!;
+  }
+
+  /** What the document replaced, packed; `null` when it replaced nothing. Begins anew for the next document. */
+  takeOverwritten(doc: number): Overwritten | null {
+    if (this.#old === null) return null;
+    const { values, ...planes } = this.#old;
+    this.#old = null;
+    let n = 0;
+    for (const value of values) if (!Number.isNaN(value)) n++;
+    return { key: this.key, doc, n, data: encodeBlock(values, collect(planes)) };
+  }
+
+  /** Runs of changed slots, for the log. */
+  changes(): { slot: number; n: number; replaced: boolean }[] {
+    const found: { slot: number; n: number; replaced: boolean }[] = [];
+    for (let slot = 0; slot < this.#told.length; slot++) {
+      const told = this.#told[slot]!;
+      if (told <= happened.same) continue;
+      const replaced = told > happened.added;
+      const last = found.at(-1);
+      if (last !== undefined && last.slot + last.n === slot && last.replaced === replaced) last.n++;
+      else found.push({ slot, n: 1, replaced });
+    }
+    return found;
+  }
+
+  /** The block as it is stored. */
+  pack(): { data: Uint8Array; summary: BlockSummary } {
+    return {
+      data: encodeBlock(this.values, collect(this)),
+      summary: summarize(this.values),
+    };
+  }
+}
+
+function collect(planes: { doc: Int32Array; confirmed: Int32Array; flags: Uint8Array }): SourceRuns {
+  const { doc, confirmed, flags } = planes;
+  const runs = new RunsBuilder();
+  for (let from = 0; from < doc.length; ) {
+    const source = { doc: doc[from]!, confirmed: confirmed[from]!, flags: flags[from]! };
+    let to = from + 1;
+    while (
+      to < doc.length &&
+      doc[to] === source.doc &&
+      confirmed[to] === source.confirmed &&
+      flags[to] === source.flags
+    ) {
+      to++;
+    }
+    runs.append(to - from, source);
+    from = to;
+  }
+  return runs.finish();
+}

@@ -1,0 +1,14 @@
+/**
+ * Values over time: the one door to store and read consumption and costs. Inside: packed blocks, exact sums, days
+ * and months that follow from hours, replaced values, statistics and the change log.
+ */
+export type { Batch, Document, Refusal, RootMeter, Run, Stored, ValueQuality } from "./batch.ts";
+export { nothingStored, qualities } from "./batch.ts";
+export { refusals } from "./check.ts";
+export { type Grid, gridOf, pointsAtMost, pointsOf } from "./grid.ts";
+export { type Revision, revisionsOf } from "./history.ts";
+export { ingest, ingestIn, refused } from "./ingest.ts";
+export { consumptionMetrics, costNames, defaultMetric, type Metric, metrics } from "./metric.ts";
+export { type Answer, type Member, query, querySum, type StoredMeter, type SumAnswer } from "./query.ts";
+export { eraseMeters, undoImport } from "./undo.ts";
+export { describeFlags } from "./workspace.ts";

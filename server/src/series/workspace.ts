@@ -1,0 +1,138 @@
+import type { Granularity } from "../platform/granularity.ts";
+import { qualities, type Run, type Stored } from "./batch.ts";
+import { derivedFlag, qualityOf } from "./block-planes.ts";
+import { happened, OpenBlock, type Overwritten } from "./open-block.ts";
+import { placeOf } from "./slot.ts";
+
+/** Which document wins: rank first, then the version it states; of equals the one that arrived last. */
+export interface Standing {
+  version: number;
+  rank: number;
+}
+
+/** A run whose series is known. */
+export interface SeriesRun extends Run {
+  seriesId: number;
+}
+
+/**
+ * The blocks of one part that a transaction works on. Everything is loaded before and written after; here values
+ * are only compared and placed.
+ */
+export class Workspace {
+  readonly blocks: Map<string, OpenBlock>;
+  readonly overwritten: Overwritten[] = [];
+  /** Documents that wrote or confirmed something: the ones that must be kept. */
+  readonly usedDocs = new Set<number>();
+  readonly #standings: Map<number, Standing>;
+
+  constructor(blocks: Map<string, OpenBlock>, standings: Map<number, Standing>) {
+    this.blocks = blocks;
+    this.#standings = standings;
+  }
+
+  /** The block of a key; made empty when there is none. */
+  open(seriesId: number, granularity: Granularity, period: number): OpenBlock {
+    const key = blockName(seriesId, granularity, period);
+    let block = this.blocks.get(key);
+    if (block === undefined) {
+      block = new OpenBlock({ seriesId, granularity, period });
+      this.blocks.set(key, block);
+    }
+    return block;
+  }
+
+  /** The block of a key when it was stored or opened before. */
+  find(seriesId: number, granularity: Granularity, period: number): OpenBlock | undefined {
+    return this.blocks.get(blockName(seriesId, granularity, period));
+  }
+
+  /** Places the values of a run in the name of document `doc` and counts what became of them. */
+  apply(run: SeriesRun, doc: number, standing: Standing, stored: Stored): void {
+    this.#standings.set(doc, standing);
+    const { starts, values, granularity } = run;
+    const zone = run.meter.timezone;
+    const quality = qualityPerValue(run.quality);
+    let block: OpenBlock | undefined;
+    for (let i = 0; i < starts.length; i++) {
+      const { period, slot } = placeOf(granularity, zone, starts[i]!);
+      if (block === undefined || block.key.period !== period)
+        block = this.open(run.seriesId, granularity, period);
+      this.#place(block, slot, values[i]!, { doc, standing, quality: quality(i), stored });
+    }
+  }
+
+  #place(
+    block: OpenBlock,
+    slot: number,
+    value: number,
+    by: { doc: number; standing: Standing; quality: number; stored: Stored },
+  ): void {
+    const { doc, stored } = by;
+    const written = block.doc[slot]! !== 0 && !block.isDerived(slot);
+    if (written) {
+      const rival = this.#standings.get(block.confirmed[slot]!);
+      if (rival === undefined) throw new Error(`document ${block.confirmed[slot]} is not loaded`);
+      const before = block.values[slot]!;
+      const same = before === value || (Number.isNaN(before) && Number.isNaN(value));
+      const order = compare(by.standing, rival);
+      if (order < 0) {
+        stored[same ? "unchanged" : "older"]++;
+        return;
+      }
+      if (same && qualityOf(block.flags[slot]!) === by.quality) {
+        stored.unchanged++;
+        // The same batch again changes nothing; a newer document that agrees protects the value from older ones.
+        if (order > 0) {
+          block.confirm(slot, doc);
+          this.usedDocs.add(doc);
+        }
+        return;
+      }
+    } else if (Number.isNaN(value)) {
+      // Nothing was delivered here, so there is nothing to remove: a derived value follows from others.
+      stored.unchanged++;
+      return;
+    }
+    const what = block.write(slot, value, { doc, quality: by.quality, derived: false });
+    this.usedDocs.add(doc);
+    if (what === happened.added) stored.added++;
+    else if (what === happened.replaced) stored.replaced++;
+    else if (what === happened.removed) stored.removed++;
+    else stored.unchanged++;
+  }
+
+  /** Ends the work of a document: what it replaced is set aside. */
+  finish(doc: number): void {
+    if (!this.usedDocs.has(doc)) return;
+    for (const block of this.blocks.values()) {
+      if (!block.dirty) continue;
+      const taken = block.takeOverwritten(doc);
+      if (taken !== null) this.overwritten.push(taken);
+    }
+  }
+}
+
+/** Name of a block in a workspace. */
+export function blockName(seriesId: number, granularity: Granularity, period: number): string {
+  return `${seriesId}/${granularity}/${period}`;
+}
+
+/** Below 0: `a` loses against `b`; above: it wins; 0: equal, the later arrival wins. */
+function compare(a: Standing, b: Standing): number {
+  return a.rank - b.rank || a.version - b.version;
+}
+
+function qualityPerValue(quality: Run["quality"]): (index: number) => number {
+  if (quality instanceof Uint8Array) return (index) => quality[index]!;
+  const code = qualities.indexOf(quality ?? "unknown");
+  return () => code;
+}
+
+/** Quality name and origin that the flags of a value stand for. */
+export function describeFlags(flags: number): { origin: "derived" | "delivered"; quality: string } {
+  return {
+    origin: (flags & derivedFlag) !== 0 ? "derived" : "delivered",
+    quality: qualities[qualityOf(flags)] ?? "unknown",
+  };
+}
