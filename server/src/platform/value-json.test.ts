@@ -8,8 +8,8 @@ const decimal = fc
 const short = fc.tuple(fc.integer({ min: -99_999, max: 99_999 }), fc.nat(4)).map(([m, e]) => m / 10 ** e);
 const anyNumber = fc.oneof(fc.double(), decimal, short, fc.integer(), fc.constant(Number.NaN));
 
-const written = (values: ArrayLike<number>, from?: number, to?: number) =>
-  new JsonBytes(1).values(values, from, to).finish().toString();
+const written = (values: Iterable<number>, from?: number, to?: number) =>
+  new JsonBytes(1).values(Float64Array.from(values), from, to).finish().toString();
 
 describe("values as JSON", () => {
   test.each([
@@ -29,6 +29,9 @@ describe("values as JSON", () => {
     0.1 + 0.2,
     2147483647,
     2147483648,
+    -2147483648,
+    -2147483647,
+    -214748364.8,
     2147483647.999,
     4294967296.5,
     999999999.999999,
@@ -72,7 +75,12 @@ describe("values as JSON", () => {
 
   test("raw text and strings stand between values", () => {
     const json = new JsonBytes(1);
-    json.raw('{"name":').string('Växjö "Norr" €\n').raw(',"values":').values([1.5, Number.NaN]).raw(',"n":');
+    json
+      .raw('{"name":')
+      .string('Växjö "Norr" €\n')
+      .raw(',"values":')
+      .values(Float64Array.of(1.5, Number.NaN))
+      .raw(',"n":');
     json.number(2).raw("}");
     const bytes = json.finish();
     expect(bytes.length).toBe(json.length);

@@ -12,13 +12,21 @@ const uniqueBelow = 1e15;
 /** Below this String() writes an exponent. */
 const plainFrom = 1e-6;
 const wholeBelow = 2 ** 31;
+/** Its magnitude is no 32-bit integer. */
+const int32Min = -(2 ** 31);
+/** Adding and subtracting it leaves an integer: doubles of this size have no fraction. Cheaper than Math.round. */
+const roundingOffset = 1.5 * 2 ** 52;
 /** Longest text of a double: "-1.2345678901234567e-300", and a comma. */
 const numberBytesMax = 26;
 /** Numbers for which room is made at once. */
 const batch = 512;
 
-const [zero, minus, point, comma, open, close] = [48, 45, 46, 44, 91, 93];
-const nullText = Buffer.from("null");
+const zero = 48;
+const minus = 45;
+const point = 46;
+const comma = 44;
+const open = 91;
+const close = 93;
 
 /** The digits 000 … 999, three bytes each. */
 const triples = Buffer.from(Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, "0")).join(""));
@@ -67,23 +75,53 @@ export class JsonBytes {
   }
 
   /** Writes `values[from … to)` as an array, NaN as null: the text of JSON.stringify. */
-  values(values: ArrayLike<number>, from = 0, to = values.length): this {
+  values(values: Float64Array, from = 0, to = values.length): this {
     this.#exponent = 0;
     this.#reserve(2);
-    this.#bytes[this.#at++] = open!;
+    this.#bytes[this.#at++] = open;
     for (let start = from; start < to; start += batch) {
-      const end = Math.min(to, start + batch);
       this.#reserve(batch * numberBytesMax + 1);
-      let at = this.#at;
-      for (let i = start; i < end; i++) {
-        at = this.#write(values[i]!, at);
-        this.#bytes[at++] = comma!;
-      }
-      this.#at = at;
+      this.#writeBatch(values, start, Math.min(to, start + batch));
     }
     if (from < to) this.#at--;
-    this.#bytes[this.#at++] = close!;
+    this.#bytes[this.#at++] = close;
     return this;
+  }
+
+  /** Writes values [from, to) and a comma behind each; there is room for them. */
+  #writeBatch(values: Float64Array, from: number, to: number): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    let exponent = this.#exponent;
+    let power = powersOfTen[exponent]!;
+    for (let i = from; i < to; i++) {
+      const value = values[i]!;
+      if (value === 0) {
+        bytes[at] = zero;
+        bytes[at + 1] = comma;
+        at += 2;
+        continue;
+      }
+      const scaled = value * power + roundingOffset - roundingOffset;
+      const integer = scaled | 0;
+      // Nearly all numbers: the exponent of the one before fits, and whole part and fraction are small.
+      if (integer === scaled && integer / power === value && integer > int32Min) {
+        const whole = Math.abs(value) | 0;
+        const fraction = Math.abs(integer) - whole * power;
+        if (whole > 0 || Math.abs(value) >= plainFrom) {
+          if (integer < 0) bytes[at++] = minus;
+          at = writeWhole(bytes, at, whole);
+          if (fraction !== 0) at = writeFraction(bytes, at, fraction, exponent);
+          bytes[at++] = comma;
+          continue;
+        }
+      }
+      at = this.#write(value, at);
+      bytes[at++] = comma;
+      exponent = this.#exponent;
+      power = powersOfTen[exponent]!;
+    }
+    this.#at = at;
   }
 
   /** What was written. The object must not be used afterwards. */
@@ -93,6 +131,7 @@ export class JsonBytes {
 
   /** Writes one number at `at`, where there is room; returns the position behind it. */
   #write(value: number, at: number): number {
+    if (!Number.isFinite(value)) return writeNull(this.#bytes, at);
     for (let exponent = this.#exponent; exponent <= exponentMax; exponent++) {
       const power = powersOfTen[exponent]!;
       const integer = Math.round(value * power);
@@ -103,54 +142,78 @@ export class JsonBytes {
       const fraction = magnitude - whole * power;
       if (whole === 0 && fraction !== 0 && Math.abs(value) < plainFrom) break;
       this.#exponent = exponent;
-      if (integer < 0) this.#bytes[at++] = minus!;
+      if (integer < 0) this.#bytes[at++] = minus;
       at = writeWhole(this.#bytes, at, whole);
       return fraction === 0 ? at : writeFraction(this.#bytes, at, fraction, exponent);
     }
-    return this.#writeSlowly(value, at);
-  }
-
-  #writeSlowly(value: number, at: number): number {
-    if (!Number.isFinite(value)) return at + nullText.copy(this.#bytes, at);
     return at + this.#bytes.write(String(value), at, "latin1");
   }
 }
 
-function digitsOf(value: number): number {
-  if (value < 1000) return value < 10 ? 1 : value < 100 ? 2 : 3;
-  if (value < 1_000_000) return value < 10_000 ? 4 : value < 100_000 ? 5 : 6;
-  if (value < 1_000_000_000) return value < 10_000_000 ? 7 : value < 100_000_000 ? 8 : 9;
-  return 10;
+function writeNull(bytes: Buffer, at: number): number {
+  bytes[at] = 110;
+  bytes[at + 1] = 117;
+  bytes[at + 2] = 108;
+  bytes[at + 3] = 108;
+  return at + 4;
 }
 
 /** Writes an integer below 2^31. */
 function writeWhole(bytes: Buffer, at: number, value: number): number {
-  const end = at + digitsOf(value);
-  let rest = value | 0;
-  for (let i = end - 1; i >= at; i--) {
-    const next = (rest / 10) | 0;
-    bytes[i] = zero! + rest - next * 10;
-    rest = next;
+  if (value < 1000) return writeLeading(bytes, at, value);
+  const thousands = (value / 1000) | 0;
+  if (thousands < 1000) at = writeLeading(bytes, at, thousands);
+  else {
+    const millions = (thousands / 1000) | 0;
+    const billions = (millions / 1000) | 0;
+    if (billions > 0) bytes[at++] = zero + billions;
+    at =
+      billions > 0 ? writeTriple(bytes, at, millions - 1000 * billions) : writeLeading(bytes, at, millions);
+    at = writeTriple(bytes, at, thousands - 1000 * millions);
   }
-  return end;
+  return writeTriple(bytes, at, value - 1000 * thousands);
 }
+
+/** Writes an integer below 1000 without zeros in front. */
+function writeLeading(bytes: Buffer, at: number, value: number): number {
+  if (value < 10) {
+    bytes[at] = zero + value;
+    return at + 1;
+  }
+  const triple = 3 * value;
+  if (value >= 100) bytes[at++] = triples[triple]!;
+  bytes[at] = triples[triple + 1]!;
+  bytes[at + 1] = triples[triple + 2]!;
+  return at + 2;
+}
+
+/** Writes three digits. */
+function writeTriple(bytes: Buffer, at: number, value: number): number {
+  const triple = 3 * value;
+  bytes[at] = triples[triple]!;
+  bytes[at + 1] = triples[triple + 1]!;
+  bytes[at + 2] = triples[triple + 2]!;
+  return at + 3;
+}
+
+/** Factors that fill a fraction up to whole triples of digits, by exponent. */
+const fill = [1, 100, 10, 1, 100, 10, 1, 100, 10, 1];
 
 /** Writes the decimal mark and `fraction` × 10^-exponent without zeros at its end. */
 function writeFraction(bytes: Buffer, at: number, fraction: number, exponent: number): number {
-  bytes[at++] = point!;
-  let end = at + exponent;
-  let rest = fraction | 0;
-  if (exponent === 3) {
-    bytes[at] = triples[3 * rest]!;
-    bytes[at + 1] = triples[3 * rest + 1]!;
-    bytes[at + 2] = triples[3 * rest + 2]!;
-  } else {
-    for (let i = end - 1; i >= at; i--) {
-      const next = (rest / 10) | 0;
-      bytes[i] = zero! + rest - next * 10;
-      rest = next;
-    }
+  bytes[at++] = point;
+  let rest = (fraction * fill[exponent]!) | 0;
+  if (exponent > 6) {
+    const millions = (rest / 1_000_000) | 0;
+    at = writeTriple(bytes, at, millions);
+    rest -= 1_000_000 * millions;
   }
-  while (bytes[end - 1] === zero) end--;
-  return end;
+  if (exponent > 3) {
+    const thousands = (rest / 1000) | 0;
+    at = writeTriple(bytes, at, thousands);
+    rest -= 1000 * thousands;
+  }
+  at = writeTriple(bytes, at, rest);
+  while (bytes[at - 1] === zero) at--;
+  return at;
 }
