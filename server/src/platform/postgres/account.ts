@@ -103,12 +103,12 @@ export function reachable(path: string, account: Account): boolean {
 
 /**
  * Lets `account`, and nobody else, pass through a folder of root's that is closed to everybody (mode 0700, as
- * made by default): it becomes 0710 with the account's group. Other folders stay as they are.
+ * made by default): it becomes 0710 with the account's group. Folders with rules of their own stay as they are.
  */
 export function letThrough(folder: string, account: Account): void {
-  const { uid, mode } = statSync(folder);
-  if (process.geteuid?.() !== 0 || uid !== 0 || (mode & 0o077) !== 0 || !reachable(dirname(folder), account))
-    return;
+  const { uid, gid, mode } = statSync(folder);
+  const isClosed = (mode & 0o067) === 0 && (gid === 0 || (mode & 0o010) === 0);
+  if (process.geteuid?.() !== 0 || uid !== 0 || !isClosed || !reachable(dirname(folder), account)) return;
   chownSync(folder, 0, account.gid);
   chmodSync(folder, 0o710);
 }

@@ -58,6 +58,7 @@ export function placeCluster(options: {
   const usual = join(dataDir, "postgres");
   const found = lstatSync(usual, { throwIfNoEntry: false });
   if (found?.isSymbolicLink()) return followed(usual);
+  if (found !== undefined) checkOwner(usual, account);
   if (account === undefined) return usual;
   letThrough(dataDir, account);
   if (reachable(dataDir, account)) return usual;

@@ -225,7 +225,8 @@ async function supervise(
   };
   const watching = watch();
   const onExit = () => {
-    if (current !== undefined) process.kill(current.pid, "SIGINT");
+    const pid = livePostmaster(start.cluster);
+    if (pid !== undefined) process.kill(pid, "SIGINT");
   };
   process.on("exit", onExit);
   const limiting = setInterval(() => limitLog(start.logPath), 60_000).unref();

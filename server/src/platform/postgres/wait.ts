@@ -55,11 +55,13 @@ export async function waitForServer(url: string, options: { timeoutMs: number })
 
 function parsed(url: string, connectionTimeoutMillis: number): pg.Client {
   try {
+    if (!/^postgres(ql)?:\/\//.test(url.slice(0, 20))) throw new Error("no scheme");
     return new pg.Client({ connectionString: url, connectionTimeoutMillis });
   } catch {
+    // The parser's own message may repeat the address, password included.
     throw new Problem(
       "invalid",
-      "DATABASE_URL is not a connection string. It looks like postgresql://user:password@host:5432/database; characters such as @ or / in the password are written as %40 and %2F.",
+      "DATABASE_URL is not a connection string. It looks like postgresql://user:password@host:5432/database; characters such as @ or / in the password are written as %40 and %2F, and % itself as %25.",
     );
   }
 }
