@@ -4,6 +4,15 @@
  */
 export { formats } from "./all.ts";
 export { pieceBytesMax, pieces } from "./chunks.ts";
+export { expandedBytesMaxDefault, type FileSource, memoryFile } from "./container.ts";
+export {
+  type InspectedProblem,
+  type InspectedSeries,
+  type Inspection,
+  type InspectOptions,
+  inspectFile,
+} from "./inspect.ts";
 export type * from "./item.ts";
+export { type OpenedFile, type OpenOptions, openFiles } from "./open.ts";
 export { Fault, type Place, Problems, problemsMax } from "./problems.ts";
 export { type Scale, scaleOf, type Unit, unitOf } from "./units.ts";

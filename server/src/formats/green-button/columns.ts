@@ -1,4 +1,5 @@
 import { Fault } from "../problems.ts";
+import { detached } from "../text.ts";
 
 /** One reading as printed, before its unit is known. */
 export interface RawReading {
@@ -66,9 +67,10 @@ export class ReadingColumns {
   #number({ code, line }: RawReading): number {
     const known = this.#numberOfCode.get(code);
     if (known !== undefined) return known;
-    const number = this.#codes.push(code) - 1;
+    const kept = detached(code);
+    const number = this.#codes.push(kept) - 1;
     if (number > 0xffff) throw new Fault("The file has too many different quality codes.", { line });
-    this.#numberOfCode.set(code, number);
+    this.#numberOfCode.set(kept, number);
     return number;
   }
 }

@@ -1,4 +1,5 @@
 import { Fault } from "../problems.ts";
+import { detached } from "../text.ts";
 import type { LocalTime } from "./zone.ts";
 
 /** Resources of one kind and links between them that are remembered; blocks themselves are not. */
@@ -169,10 +170,8 @@ export function normalised(href: string): string {
     .slice(0, 1_000)
     .replace(/^[A-Za-z][A-Za-z0-9+.-]{0,20}:\/\/[^/]*/, "")
     .replace(/[?#].*$/s, "");
-  return path
-    .split("/")
-    .filter((part) => part !== "")
-    .join("/");
+  const parts = path.split("/").filter((part) => part !== "");
+  return detached(parts.join("/"));
 }
 
 /** The path element after `name`, `""` when there is none: `after("a/UsagePoint/7/b", "UsagePoint")` is `7`. */

@@ -1,6 +1,7 @@
 import { parseDecimal } from "../../platform/decimal.ts";
 import type { Item } from "../item.ts";
 import { Fault, type Problems } from "../problems.ts";
+import { detached } from "../text.ts";
 import type { XmlElement, XmlHandler } from "../xml.ts";
 import { type RawReading, ReadingColumns, waitingMax } from "./columns.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type ReadingType,
   type UsagePoint,
 } from "./directory.ts";
-import { SeriesBook, type SeriesOptions, type Target } from "./series.ts";
+import { BlockSeries, type SeriesOptions, type Target } from "./series.ts";
 
 const espi = "http://naesb.org/espi";
 const atom = "http://www.w3.org/2005/Atom";
@@ -41,7 +42,7 @@ interface WaitingBlock {
 export class Feed implements XmlHandler {
   #problems: Problems;
   #directory = new Directory();
-  #book: SeriesBook;
+  #book: BlockSeries;
   #out: Item[] = [];
   #path: string[] = [];
   #text = "";
@@ -66,7 +67,7 @@ export class Feed implements XmlHandler {
 
   constructor(problems: Problems, options: SeriesOptions) {
     this.#problems = problems;
-    this.#book = new SeriesBook(this.#directory, problems, options);
+    this.#book = new BlockSeries(this.#directory, problems, options);
   }
 
   /** Items since the last call. */
@@ -86,7 +87,7 @@ export class Feed implements XmlHandler {
     const parent = this.#path.at(-1);
     if (namespace === espi) {
       this.#path.push(name);
-      if (parent === "atom:content") this.#resources.add(name.slice(0, 40));
+      if (parent === "atom:content") this.#addResource(name);
       this.#openResource(name, line);
     } else if (namespace === atom) {
       this.#path.push(`atom:${name}`);
@@ -96,7 +97,7 @@ export class Feed implements XmlHandler {
       }
     } else {
       this.#path.push("");
-      if (parent === "atom:content") this.#resources.add(name.slice(0, 40));
+      if (parent === "atom:content") this.#addResource(name);
     }
   }
 
@@ -110,6 +111,10 @@ export class Feed implements XmlHandler {
     this.#text = "";
     if (namespace === espi) this.#closeResource(name, text);
     else if (namespace === atom) this.#closeAtom(name, text, line);
+  }
+
+  #addResource(name: string): void {
+    if (this.#resources.size < 8) this.#resources.add(detached(name.slice(0, 40)));
   }
 
   #openEntry(): void {
@@ -176,7 +181,7 @@ export class Feed implements XmlHandler {
         name !== "links" &&
         name !== "line"
       ) {
-        this.#type[name as "uom"] = text.slice(0, 40);
+        this.#type[name as "uom"] = detached(text.slice(0, 40));
       }
     } else if (this.#local !== undefined) {
       if (name === "tzOffset" || name === "dstOffset" || name === "dstStartRule" || name === "dstEndRule") {
@@ -264,7 +269,7 @@ export class Feed implements XmlHandler {
   #closeAtom(name: string, text: string, line: number): void {
     const parent = this.#path.at(-1);
     if (name === "entry") this.#endEntry();
-    else if (name === "title" && parent === "atom:entry") this.#title = text.slice(0, 200);
+    else if (name === "title" && parent === "atom:entry") this.#title = detached(text.slice(0, 200));
     else if (name === "updated" && parent === "atom:feed" && this.#book.version === undefined) {
       const version = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text.slice(0, 40)) : Number.NaN;
       if (!Number.isNaN(version)) this.#book.version = version;
@@ -311,7 +316,7 @@ export class Feed implements XmlHandler {
       this.#problems.info(`${this.#costs} readings carry a cost; costs are not read from this format.`);
     }
     if (this.#readings > 0 || this.#problems.errors > 0) return;
-    const found = [...this.#resources].slice(0, 8).join(", ");
+    const found = [...this.#resources].join(", ");
     this.#problems.info(`There is no meter data in this file${found === "" ? "" : `: it holds ${found}`}.`);
   }
 }

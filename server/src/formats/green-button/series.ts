@@ -1,5 +1,6 @@
 import type { IntervalItem, Item, ReadingItem, SeriesItem } from "../item.ts";
 import { Fault, type Problems } from "../problems.ts";
+import { SeriesBook, seriesMax } from "../series-book.ts";
 import { type Scale, scaleOf, type Unit, unitOf } from "../units.ts";
 import {
   directionOf,
@@ -13,7 +14,6 @@ import type { RawReading } from "./columns.ts";
 import { after, type Directory, type Found, type Links, type ReadingType } from "./directory.ts";
 import { zoneOf } from "./zone.ts";
 
-const seriesMax = 10_000;
 /** Largest printable power of ten in the schema is 9, the smallest -12. */
 const powersOfTen = { min: -12, max: 12 };
 
@@ -29,8 +29,8 @@ export interface Target {
   /** Seconds by the reading type, -1 when it says nothing. */
   intervalSeconds: number;
   /** Numbers of the announced series, by "are these readings of a register". */
-  interval: number;
-  reading: number;
+  interval: number | undefined;
+  reading: number | undefined;
 }
 
 /** What the series of one feed share. */
@@ -40,12 +40,12 @@ export interface SeriesOptions {
 }
 
 /** Finds the target of blocks and turns raw readings into items, announcing series on their first value. */
-export class SeriesBook {
+export class BlockSeries {
   #directory: Directory;
   #problems: Problems;
   #options: SeriesOptions;
   #targets = new Map<string, Target>();
-  #series = 0;
+  #book: SeriesBook;
   #pathOfMeter = new Map<string, string>();
   #told = new Set<string>();
   /** When the feed was made, epoch milliseconds. */
@@ -54,6 +54,7 @@ export class SeriesBook {
   assumedType: ReadingType | undefined;
 
   constructor(directory: Directory, problems: Problems, options: SeriesOptions) {
+    this.#book = new SeriesBook(problems);
     this.#directory = directory;
     this.#problems = problems;
     this.#options = options;
@@ -91,9 +92,10 @@ export class SeriesBook {
       return;
     }
     const register = target.register || seconds === 0;
-    const series = register ? target.reading : target.interval;
+    const series = (register ? target.reading : target.interval) ?? this.#announce(target, register, out);
+    if (series === undefined) return;
     const shared = {
-      series: series >= 0 ? series : this.#announce(target, register, out),
+      series,
       value: raw.value === null ? null : target.unit.scale.toBase(raw.value),
       quality: raw.value === null ? "missing" : this.#quality(raw.code, target),
       code: raw.code,
@@ -132,8 +134,8 @@ export class SeriesBook {
       register: registerBehaviours.has(behaviour) || instant,
       defaultQuality: type?.defaultQuality ?? "",
       intervalSeconds: Number.isInteger(length) && length > 0 && length < 2 ** 31 ? length : -1,
-      interval: -1,
-      reading: -1,
+      interval: undefined,
+      reading: undefined,
     };
   }
 
@@ -162,16 +164,10 @@ export class SeriesBook {
     return { unit: named.unit, printed, scale: scaleOf(named.unit, power) };
   }
 
-  #announce(target: Target, register: boolean, out: Item[]): number {
-    const number = this.#series;
-    this.#series += 1;
-    if (register) target.reading = number;
-    else target.interval = number;
+  #announce(target: Target, register: boolean, out: Item[]): number | undefined {
     const { usagePoint, meterReading, readingType } = target.found;
     const { unit, printed } = target.unit!;
-    const item: SeriesItem = {
-      kind: "series",
-      series: number,
+    const series: Omit<SeriesItem, "kind" | "series"> = {
       meter: this.#meter(target),
       channel: after(meterReading?.links.self ?? target.links.up, "MeterReading"),
       type: meterTypeOf(usagePoint?.service ?? "", readingType?.commodity ?? "", printed.split(" ").at(-1)!),
@@ -181,9 +177,11 @@ export class SeriesBook {
       printedUnit: printed,
       timezone: this.#zone(target),
     };
-    if (usagePoint !== undefined && usagePoint.title !== "") item.name = usagePoint.title;
-    if (register) item.register = true;
-    out.push(item);
+    if (usagePoint !== undefined && usagePoint.title !== "") series.name = usagePoint.title;
+    if (register) series.register = true;
+    const number = this.#book.open(`${target.key} ${register}`, series, out);
+    if (register) target.reading = number;
+    else target.interval = number;
     return number;
   }
 

@@ -1,6 +1,8 @@
 import { parseDecimal } from "../../platform/decimal.ts";
 import type { IntervalItem, Item, Quality, ReadOptions } from "../item.ts";
+import { lostDigits } from "../meter-number.ts";
 import type { Problems } from "../problems.ts";
+import { detached } from "../text.ts";
 import { fieldsOf } from "./lines.ts";
 import { directionOfSuffix, marketTime, qualityOf, type Stream, Streams } from "./streams.ts";
 
@@ -108,12 +110,11 @@ export class Records {
 
   #readStream(fields: string[], line: number): undefined {
     this.#stream = "skip";
-    const meter = fields[1]?.trim() ?? "";
+    const meter = detached(fields[1]?.trim() ?? "");
     const suffix = fields[4]?.trim() ?? "";
-    const channel = suffix === "" ? (fields[3]?.trim() ?? "") : suffix;
+    const channel = detached((suffix === "" ? (fields[3]?.trim() ?? "") : suffix).slice(0, 40));
     const minutes = Number(fields[8]?.trim());
-    if (meter === "" || meter.length > 40)
-      return this.#wrong(line, "NMI", "The metering point (NMI) is missing");
+    if (!this.#isMeter(meter, line)) return;
     if (![1, 5, 10, 15, 30, 60].includes(minutes)) {
       const printed = (fields[8] ?? "").slice(0, 20);
       return this.#wrong(
@@ -125,7 +126,7 @@ export class Records {
     const unit = this.#streams.unit(fields[7] ?? "", { channel, line });
     if (unit === undefined) return;
     const direction = directionOfSuffix(channel);
-    this.#stream = { meter, channel: channel.slice(0, 40), ...unit, direction, minutes, register: false };
+    this.#stream = { meter, channel, ...unit, direction, minutes, register: false };
   }
 
   #readDay(fields: string[], line: number): undefined {
@@ -246,6 +247,15 @@ export class Records {
     day.covered = to;
   }
 
+  #isMeter(meter: string, line: number): boolean {
+    const lost = lostDigits(meter);
+    if (lost !== undefined) this.#problems.error(lost, { line, field: "NMI" });
+    else if (meter === "" || meter.length > 40)
+      this.#wrong(line, "NMI", "The metering point (NMI) is missing");
+    else return true;
+    return false;
+  }
+
   #refuseDay(): void {
     this.#day = undefined;
     this.#refused = true;
@@ -264,7 +274,8 @@ export class Records {
   }
 
   #emit(items: IntervalItem[], stream: IntervalStream): void {
-    const series = this.#streams.number(stream, items[0]!.line, this.#out);
+    const series = this.#streams.number(stream, this.#out);
+    if (series === undefined) return;
     this.#values += items.length;
     for (const item of items) {
       item.series = series;
@@ -287,14 +298,13 @@ export class Records {
 
   /** A 250 record of NEM13: the state of a register at two instants and the quantity between them. */
   #readRegister(fields: string[], line: number): undefined {
-    const meter = fields[1]?.trim() ?? "";
-    if (meter === "" || meter.length > 40)
-      return this.#wrong(line, "NMI", "The metering point (NMI) is missing");
+    const meter = detached(fields[1]?.trim() ?? "");
+    if (!this.#isMeter(meter, line)) return;
     if (fields.length < 20) {
       return this.#wrong(line, null, `A record 250 has 23 fields, this one has ${fields.length}`);
     }
     const suffix = fields[4]!.trim();
-    const channel = (suffix === "" ? fields[3]!.trim() : suffix).slice(0, 40);
+    const channel = detached((suffix === "" ? fields[3]!.trim() : suffix).slice(0, 40));
     const sign = fields[7]!.trim();
     const unit = this.#streams.unit(fields[19] ?? "", { channel, line });
     if (unit === undefined) return;
@@ -320,7 +330,8 @@ export class Records {
       );
     }
     this.#checkQuantity(fields, line);
-    const series = this.#streams.number(stream, line, this.#out);
+    const series = this.#streams.number(stream, this.#out);
+    if (series === undefined) return;
     for (const reading of [previous, current]) {
       this.#values += 1;
       this.#out.push({

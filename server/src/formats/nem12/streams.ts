@@ -1,11 +1,12 @@
+import { dateMs, digits, timeMs } from "../instant.ts";
 import type { Direction, Item, Quality } from "../item.ts";
-import { Fault, type Problems } from "../problems.ts";
+import type { Problems } from "../problems.ts";
+import { SeriesBook } from "../series-book.ts";
 import { type Scale, scaleOf, type Unit, unitOf } from "../units.ts";
 
 /** NEM time is UTC+10 all year, without daylight saving. */
 export const nemZone = "Etc/GMT-10";
 const nemOffset = 10 * 3_600_000;
-const seriesMax = 10_000;
 
 /** A data stream of a metering point as a 200 or 250 record describes it. */
 export interface Stream {
@@ -28,10 +29,11 @@ export class Streams {
   #problems: Problems;
   #statedUnit: string | undefined;
   #timezone: string;
-  #numbers = new Map<string, number>();
+  #book: SeriesBook;
 
   constructor(problems: Problems, options: { unit: string | undefined; timezone: string | undefined }) {
     this.#problems = problems;
+    this.#book = new SeriesBook(problems);
     this.#statedUnit = options.unit;
     this.#timezone = options.timezone ?? nemZone;
   }
@@ -63,18 +65,10 @@ export class Streams {
     return undefined;
   }
 
-  /** Number of the stream's series; announces it in `out` when it is new. */
-  number(stream: Stream, line: number, out: Item[]): number {
+  /** Number of the stream's series, announced in `out` when it is new; undefined when there are too many. */
+  number(stream: Stream, out: Item[]): number | undefined {
     const key = `${stream.meter} ${stream.channel} ${stream.unit.base} ${stream.register} ${stream.direction}`;
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    const series = this.#numbers.size;
-    if (series >= seriesMax)
-      throw new Fault(`The file holds more than ${seriesMax} series. Split it.`, { line });
-    this.#numbers.set(key, series);
-    out.push({
-      kind: "series",
-      series,
+    const series = {
       meter: stream.meter,
       channel: stream.channel,
       type: "electricity",
@@ -84,8 +78,8 @@ export class Streams {
       printedUnit: stream.printedUnit,
       timezone: this.#timezone,
       ...(stream.register ? { register: true } : {}),
-    });
-    return series;
+    } as const;
+    return this.#book.find(key) ?? this.#book.open(key, series, out);
   }
 }
 
@@ -112,16 +106,8 @@ const qualities: Record<string, Quality> = {
 
 /** Quality of a flag with its method (`F19`), undefined when it is none. V says "see the 400 records" and is none. */
 export function qualityOf(code: string): Quality | undefined {
-  if (code.length !== 1 && (code.length !== 3 || !isDigits(code.slice(1)))) return undefined;
+  if (code.length !== 1 && (code.length !== 3 || Number.isNaN(digits(code, 1, 2)))) return undefined;
   return qualities[code.charAt(0)];
-}
-
-function isDigits(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 48 || code > 57) return false;
-  }
-  return text !== "";
 }
 
 /**
@@ -129,12 +115,11 @@ function isDigits(text: string): boolean {
  * 20190231. Years 1970 to 2099.
  */
 export function marketTime(text: string): number | undefined {
-  if ((text.length !== 8 && text.length !== 12 && text.length !== 14) || !isDigits(text)) return undefined;
-  const part = (from: number, to: number) => (to <= text.length ? Number(text.slice(from, to)) : 0);
-  const [year, month, day] = [part(0, 4), part(4, 6), part(6, 8)];
-  const [hour, minute, second] = [part(8, 10), part(10, 12), part(12, 14)];
-  if (year < 1970 || year > 2099 || hour > 23 || minute > 59 || second > 59) return undefined;
-  const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
-  return date.getTime() - nemOffset;
+  const { length } = text;
+  if (length !== 8 && length !== 12 && length !== 14) return undefined;
+  const date = dateMs(digits(text, 0, 4), digits(text, 4, 2), digits(text, 6, 2));
+  const hour = length === 8 ? 0 : digits(text, 8, 2);
+  const minute = length === 8 ? 0 : digits(text, 10, 2);
+  const utc = date + timeMs(hour, minute, length === 14 ? digits(text, 12, 2) : 0) - nemOffset;
+  return Number.isNaN(utc) ? undefined : utc;
 }
