@@ -1,9 +1,17 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { ask, type OtherProcess, openInChild, temporaryFolder, testOptions } from "./harness.ts";
-import { logBytesMax } from "./log-file.ts";
+import { limitLog, logBytesMax } from "./log-file.ts";
 import { openPostgres, type RunningPostgres } from "./postgres.ts";
 import { livePostmaster, readPidFile, stopPostmaster } from "./postmaster.ts";
 import { processFacts } from "./process.ts";
@@ -186,6 +194,19 @@ describe("later starts", () => {
     expect(statSync(join(dataDir, "postgres.log")).size).toBeLessThan(10_000);
   });
 
+  test("limit the log while the server writes it", async () => {
+    const dataDir = dataFolder();
+    const database = await open(testOptions(dataDir));
+    const path = join(dataDir, "postgres.log");
+    appendFileSync(path, Buffer.alloc(logBytesMax, "x"));
+    limitLog(path);
+    expect(statSync(path).size).toBe(0);
+    expect(statSync(`${path}.1`).size).toBeGreaterThan(logBytesMax);
+    await expect(ask(database.ownerUrl, "select 'secret' from nowhere")).rejects.toThrow(/does not exist/);
+    const text = readFileSync(path, "utf8");
+    expect(text).toMatch(/^\d{4}-.* ERROR: {2}relation "nowhere" does not exist\n$/); // no zeros, no statement
+  });
+
   test.skipIf(spawnSync("psql", ["--version"]).status !== 0)(
     "psql connects with the same address",
     async () => {
@@ -283,6 +304,25 @@ describe("crashes", () => {
     await first.ended;
     const second = await open(testOptions(dataDir));
     expect(await ask(second.ownerUrl, "select count(*)::int from numbered")).toEqual([{ count: 10_000 }]);
+  });
+
+  test("kill -9 of everything but one slow session: the start waits until its memory is free", async () => {
+    const dataDir = dataFolder();
+    const first = child({ dataDir });
+    const { cluster } = await first.opened;
+    const postmaster = livePostmaster(cluster)!;
+    const session = Number(
+      execFileSync("pgrep", ["-P", String(postmaster)], { encoding: "utf8" }).split("\n")[0],
+    );
+    process.kill(session, "SIGSTOP"); // does not notice that the others are gone
+    first.process.kill("SIGKILL");
+    process.kill(postmaster, "SIGKILL");
+    await first.ended;
+    const starting = open(testOptions(dataDir));
+    const serverLog = () => readFileSync(join(dataDir, "postgres.log"), "utf8");
+    await vi.waitFor(() => expect(serverLog()).toContain("pre-existing shared memory block"), patience);
+    process.kill(session, "SIGCONT");
+    expect(await ask((await starting).ownerUrl, "select one from kept")).toEqual([{ one: 1 }]);
   });
 
   test("kill -9 of the database: the server starts it again at the same address", async () => {
