@@ -58,6 +58,18 @@ export function pointsAtMost(granularity: Granularity, zone: string, period: Per
   return granuleCount(granularity, zone, period);
 }
 
+/** The grid that lies `by` granules before another. */
+export function earlierGrid(grid: Grid, by: number): Grid {
+  return withPeriods({ ...grid, first: grid.first - by });
+}
+
+/** Running number of the granule that an instant lies in, as if the zone had no shifts by part of an hour. */
+export function numberAt(granularity: Granularity, zone: string, utc: number): number {
+  if (granularity === "day") return calendarIndex("day", zone, utc);
+  if (granularity === "month") return calendarIndex("month", zone, utc) + 1970 * 12;
+  return Math.floor(utc / (minutesOf[granularity] * 60_000));
+}
+
 /** The running numbers of a block, cut to a grid: slots [from, to) of the block belong at `at` of the answer. */
 export function overlap(grid: Grid, period: number): { from: number; to: number; at: number } | null {
   const start = firstNumber(grid.granularity, period);

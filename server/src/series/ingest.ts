@@ -6,7 +6,7 @@ import { type Batch, nothingStored, type Refusal, type RootMeter, type Run, type
 import { refusals } from "./check.ts";
 import { blocksToDerive, derive, Touched } from "./derive.ts";
 import { metrics } from "./metric.ts";
-import type { BlockKey } from "./open-block.ts";
+import type { BlockKey, OpenBlock } from "./open-block.ts";
 import { codeOf, placeOf } from "./slot.ts";
 import { statsAfter } from "./stats.ts";
 import {
@@ -179,22 +179,23 @@ export async function flush(tx: Tx, { part, head, now, work, documents, series }
   );
   if (changes.length === 0) return;
   const version = await append(tx, { part, head, now }, changes);
-  await setStats(tx, await statsAfter(tx, part, { packed, series, version }));
-  await addMetrics(tx, metricsPerMeter(packed, series));
+  await setStats(tx, await statsAfter(tx, part, { keys: dirty.map((block) => block.key), series, version }));
+  for (const [metric, meters] of newMetrics(dirty, series)) await addMetrics(tx, [...meters], [metric]);
 }
 
-function metricsPerMeter(
-  packed: readonly { block: { key: BlockKey; isNew: boolean } }[],
+/** Metrics of meters that may have got their first value. */
+function newMetrics(
+  blocks: readonly OpenBlock[],
   series: ReadonlyMap<number, SeriesOwner>,
 ): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
-  for (const { block } of packed) {
+  for (const block of blocks) {
     if (!block.isNew) continue;
     const { meter, metric } = series.get(block.key.seriesId)!;
     if (metrics.get(metric)!.cost) continue;
-    const names = found.get(meter.id);
-    if (names === undefined) found.set(meter.id, new Set([metric]));
-    else names.add(metric);
+    const meters = found.get(metric);
+    if (meters === undefined) found.set(metric, new Set([meter.id]));
+    else meters.add(meter.id);
   }
   return found;
 }

@@ -11,13 +11,11 @@ export interface Metric {
 
 const additive: [string, string][] = [
   ["energy", "kWh"],
-  ["estimated_energy", "kWh"],
   ["energy_hightariff", "kWh"],
   ["energy_lowtariff", "kWh"],
   ["energy_reactive", "kVArh"],
   ["energy_apparent", "kVAh"],
   ["flow", "m3"],
-  ["estimated_flow", "m3"],
 ];
 
 const averaged: [string, string][] = [
@@ -53,10 +51,21 @@ export const metrics: ReadonlyMap<string, Metric> = new Map(
   ].map((metric) => [metric.name, metric]),
 );
 
+const estimatedMetrics: ReadonlyMap<string, string> = new Map([
+  ["estimated_energy", "energy"],
+  ["estimated_flow", "flow"],
+]);
+
+/** The stored metric whose gaps an estimated one fills, `undefined` for all others. Estimates are never stored. */
+export function estimatedFrom(name: string): string | undefined {
+  return estimatedMetrics.get(name);
+}
+
 /** Names of the metrics that `/consumptions` answers. */
-export const consumptionMetrics: readonly string[] = [...metrics.values()]
-  .filter((metric) => !metric.cost)
-  .map((metric) => metric.name);
+export const consumptionMetrics: readonly string[] = [
+  ...[...metrics.values()].filter((metric) => !metric.cost).map((metric) => metric.name),
+  ...estimatedMetrics.keys(),
+];
 
 /** The metric that is meant when a request names none: flow for water, temperature for sensors, else energy. */
 export function defaultMetric(meterType: string): string {

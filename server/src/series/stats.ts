@@ -3,8 +3,9 @@ import type { Tx } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { granuleLabel } from "../platform/time/granule.ts";
 import type { SeriesOwner } from "./ingest.ts";
+import { metrics } from "./metric.ts";
+import type { BlockKey } from "./open-block.ts";
 import { codeOf, granularityOf, startAt } from "./slot.ts";
-import type { PackedBlock } from "./store.ts";
 
 interface SummaryRow {
   series_id: number;
@@ -26,11 +27,14 @@ interface SummaryRow {
 export async function statsAfter(
   tx: Tx,
   part: number,
-  written: { packed: readonly PackedBlock[]; series: ReadonlyMap<number, SeriesOwner>; version: number },
+  written: {
+    keys: readonly Pick<BlockKey, "seriesId" | "granularity">[];
+    series: ReadonlyMap<number, SeriesOwner>;
+    version: number;
+  },
 ): Promise<MeterStat[]> {
   const wanted = new Map<string, { seriesId: number; gran: number }>();
-  for (const { block } of written.packed) {
-    const { seriesId, granularity } = block.key;
+  for (const { seriesId, granularity } of written.keys) {
     wanted.set(`${seriesId}/${granularity}`, { seriesId, gran: codeOf[granularity] });
   }
   const rows = await tx.rows<SummaryRow>({
@@ -50,7 +54,9 @@ export async function statsAfter(
       [...wanted.values()].map((key) => key.gran),
     ],
   });
-  return rows.map((row) => statOf(row, part, written));
+  return rows
+    .filter((row) => !metrics.get(written.series.get(row.series_id)!.metric)!.cost)
+    .map((row) => statOf(row, part, written));
 }
 
 function statOf(

@@ -1,0 +1,249 @@
+import { z } from "zod";
+import { type ReadingMeter, resolveForReading } from "../meters/meters.ts";
+import type { Deps } from "../platform/deps.ts";
+import { granularities } from "../platform/granularity.ts";
+import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
+import {
+  formatTimestamp,
+  id,
+  timestamp as instant,
+  integer,
+  parseTimestamp,
+} from "../platform/http/schema.ts";
+import { type FieldErrors, notFound, Problem } from "../platform/problem.ts";
+import { granuleEnd, granuleLabel } from "../platform/time/granule.ts";
+import { type Batch, qualities, type Run } from "./batch.ts";
+import { Deliveries } from "./deliver.ts";
+import { revisionsOf } from "./history.ts";
+import { recalculateStats } from "./recalculate.ts";
+
+const runSchema = z
+  .object({
+    meter: z.string().meta({ description: "Id of the meter; it must be held by the caller's account." }),
+    metric: z.string().default("energy"),
+    granularity: z.enum(granularities),
+    start: z
+      .string()
+      .optional()
+      .meta({ description: "Start of the first value; the others follow without gap." }),
+    starts: z.array(z.string()).optional().meta({ description: "One start per value, instead of `start`." }),
+    values: z
+      .array(z.number().nullable())
+      .min(1)
+      .meta({ description: "In the unit of the metric. `null`: nothing is said." }),
+    null_removes: z.boolean().default(false).meta({ description: "`null` removes what is stored." }),
+    quality: z.enum(qualities).default("unknown"),
+    currency: z.string().optional(),
+  })
+  .refine((run) => (run.start === undefined) !== (run.starts === undefined), {
+    message: "give either start or starts",
+    path: ["start"],
+  });
+
+const batchSchema = z.object({
+  document: z
+    .object({
+      source: z.string().min(1).max(200).default("api"),
+      version: instant()
+        .optional()
+        .meta({ description: "When the document was made; the newest document wins." }),
+    })
+    .prefault({}),
+  runs: z.array(runSchema).min(1).max(10_000),
+});
+
+const storedReply = z.object({
+  added: z.int(),
+  replaced: z.int(),
+  removed: z.int(),
+  unchanged: z.int(),
+  older: z.int(),
+  derived: z.int(),
+});
+
+/** One queue of deliveries per database: small batches of the same part share transactions. */
+const deliveries = new WeakMap<Deps["db"], Deliveries>();
+
+function deliveriesOf(db: Deps["db"]): Deliveries {
+  let found = deliveries.get(db);
+  if (found === undefined) deliveries.set(db, (found = new Deliveries(db)));
+  return found;
+}
+
+const postBatch = endpoint({
+  method: "POST",
+  path: "/batches",
+  access: "write_meters",
+  summary: "Stores values, all or none",
+  description:
+    "A batch is stored whole or refused whole, with the reason of each value in `errors`. The same batch twice changes nothing; an older document never overwrites a newer one; days and months that follow are computed in the same transaction.",
+  body: batchSchema,
+  bodyBytesMax: 64 * 1024 * 1024,
+  reply: storedReply,
+  async handle({ body, who }, deps) {
+    const runs = await runsOf(body.runs, who, deps);
+    const { source, version } = body.document;
+    const document = { source, ...(version === undefined ? {} : { version }) };
+    return deliveriesOf(deps.db).deliver({ document, runs } satisfies Batch, deps.clock.now());
+  },
+});
+
+async function runsOf(asked: readonly z.output<typeof runSchema>[], who: Caller, deps: Deps): Promise<Run[]> {
+  const ids = [...new Set(asked.map((run) => run.meter))];
+  const resolved = await resolveForReading(deps.db, who, ids);
+  const meters = new Map<string, ReadingMeter>();
+  for (const [i, each] of resolved.entries()) {
+    if (each.outcome === "not_found") throw notFound(`meter ${ids[i]}`);
+    if (each.meter.id !== each.meter.rootId || each.meter.holderId !== who.accountId) {
+      throw new Problem(
+        "forbidden",
+        `Meter ${ids[i]} is held by another account: only its holder may deliver values (a manager acts for it with X-Subaccount)`,
+      );
+    }
+    meters.set(ids[i]!, each.meter);
+  }
+  const errors: FieldErrors = {};
+  const runs = asked.map((run, i) => runOf(run, meters.get(run.meter)!, { name: `runs[${i}]`, errors }));
+  const first = Object.entries(errors)[0];
+  if (first !== undefined)
+    throw new Problem("invalid", `Nothing was stored. ${first[0]}: ${first[1][0]}`, { errors });
+  return runs;
+}
+
+function runOf(
+  asked: z.output<typeof runSchema>,
+  meter: ReadingMeter,
+  at: { name: string; errors: FieldErrors },
+): Run {
+  const zone = meter.timezone;
+  const all =
+    asked.starts === undefined
+      ? following(asked, zone, at)
+      : asked.starts.map((text, i) => startOf(text, `${at.name}.starts[${i}]`, at.errors));
+  if (all.length !== asked.values.length) {
+    at.errors[`${at.name}.starts`] = [`${all.length} starts for ${asked.values.length} values`];
+  }
+  const kept = [...asked.values.keys()].filter((i) => asked.values[i] !== null || asked.null_removes);
+  return {
+    meter: { id: meter.rootId, part: meter.part, timezone: zone },
+    metric: asked.metric,
+    granularity: asked.granularity,
+    starts: kept.map((i) => all[i] ?? Number.NaN),
+    values: kept.map((i) => asked.values[i] ?? Number.NaN),
+    quality: asked.quality,
+    where: (index) => `${at.name}.values[${kept[index]}]`,
+    ...(asked.currency === undefined ? {} : { currency: asked.currency }),
+  };
+}
+
+function following(
+  asked: z.output<typeof runSchema>,
+  zone: string,
+  at: { name: string; errors: FieldErrors },
+): number[] {
+  const starts: number[] = [];
+  let start = startOf(asked.start!, `${at.name}.start`, at.errors);
+  if (Number.isNaN(start)) return asked.values.map(() => Number.NaN);
+  for (let i = 0; i < asked.values.length; i++) {
+    starts.push(start);
+    start = granuleEnd(asked.granularity, zone, start);
+  }
+  return starts;
+}
+
+function startOf(text: string, field: string, errors: FieldErrors): number {
+  const start = parseTimestamp(text);
+  if (start === undefined)
+    errors[field] = [`"${text.slice(0, 40)}" is not an instant such as 2026-03-29T00:00:00+0100`];
+  return start ?? Number.NaN;
+}
+
+const getRevisions = endpoint({
+  method: "GET",
+  path: "/meters/:id/revisions",
+  access: "basic",
+  summary: "Values of a meter that were replaced or removed, newest first",
+  ids: { id: "meter" },
+  params: z.object({ id: z.string() }),
+  query: z.object({
+    metric: z.string().optional(),
+    granularity: z.enum(granularities).optional(),
+    skip: integer({ min: 0 }).default(0),
+    offset: integer({ min: 0 }).optional(),
+    limit: integer({ min: 1 }).default(50),
+  }),
+  reply: z.object({
+    metric: z.string(),
+    currency: z.string().nullable(),
+    granularity: z.enum(granularities),
+    period: z.string(),
+    start_date: z.string(),
+    old_value: z.number(),
+    old_origin: z.string(),
+    old_quality: z.string(),
+    old_document: z.string(),
+    value: z.number().nullable(),
+    document: z.string(),
+    replaced: z.string(),
+  }),
+  list: true,
+  async handle({ params, query, who }, deps) {
+    const meter = await readableMeter(params.id, who, deps);
+    const skip = query.offset ?? query.skip;
+    const limit = Math.min(query.limit, deps.settings.pageMax);
+    const { metric, granularity } = query;
+    const { count, revisions } = await revisionsOf(deps.db, {
+      part: meter.part,
+      rootId: meter.rootId,
+      timezone: meter.timezone,
+      skip,
+      limit,
+      ...(metric === undefined ? {} : { metric }),
+      ...(granularity === undefined ? {} : { granularity }),
+    });
+    const data = revisions.map((revision) => ({
+      metric: revision.metric,
+      currency: revision.currency === "" ? null : revision.currency,
+      granularity: revision.granularity,
+      period: granuleLabel(revision.granularity, meter.timezone, revision.start),
+      start_date: formatTimestamp(revision.start),
+      old_value: revision.old.value,
+      old_origin: revision.old.origin,
+      old_quality: revision.old.quality,
+      old_document: revision.old.document,
+      value: revision.value,
+      document: revision.document,
+      replaced: formatTimestamp(revision.replacedAt),
+    }));
+    return new Page(data, { count, skip, limit });
+  },
+});
+
+async function readableMeter(askedId: string, who: Caller, deps: Deps): Promise<ReadingMeter> {
+  const [found] = await resolveForReading(deps.db, who, [askedId]);
+  if (found === undefined || found.outcome === "not_found") throw notFound(`meter ${askedId}`);
+  if (found.outcome === "forbidden") throw new Problem("forbidden", found.reason);
+  return found.meter;
+}
+
+const recalculate = endpoint({
+  method: "PUT",
+  path: "/meters/:id/stats_recalc",
+  access: "write_meters",
+  summary: "Computes the statistics of a meter again from its stored values",
+  ids: { id: "meter" },
+  params: z.object({ id: id() }),
+  reply: z.unknown(),
+  async handle({ params, who }, deps) {
+    const meter = await readableMeter(params.id, who, deps);
+    await recalculateStats(
+      deps.db,
+      { id: meter.rootId, part: meter.part, timezone: meter.timezone },
+      deps.clock.now(),
+    );
+    return new Message("Recalculated statistics.");
+  },
+});
+
+/** Endpoints that store values and show what became of them. */
+export const writeEndpoints: Endpoint[] = [postBatch, getRevisions, recalculate];
