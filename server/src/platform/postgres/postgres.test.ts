@@ -204,7 +204,7 @@ describe("later starts", () => {
     expect(statSync(`${path}.1`).size).toBeGreaterThan(logBytesMax);
     await expect(ask(database.ownerUrl, "select 'secret' from nowhere")).rejects.toThrow(/does not exist/);
     const text = readFileSync(path, "utf8");
-    expect(text).toMatch(/^\d{4}-.* ERROR: {2}relation "nowhere" does not exist\n$/); // no zeros, no statement
+    expect(text).toMatch(/^\d{4}-.* ERROR: {2}relation "nowhere" does not exist at character 22\n$/); // no zeros, no statement
   });
 
   test.skipIf(spawnSync("psql", ["--version"]).status !== 0)(
