@@ -313,7 +313,7 @@ export class Feed implements XmlHandler {
   /** Tells what the file as a whole lacks; call after the last item. */
   end(): void {
     if (this.#costs > 0) {
-      this.#problems.info(`${this.#costs} readings carry a cost; costs are not read from this format.`);
+      this.#problems.info(`Costs are not read from this format; readings with a cost: ${this.#costs}.`);
     }
     if (this.#readings > 0 || this.#problems.errors > 0) return;
     const found = [...this.#resources].join(", ");

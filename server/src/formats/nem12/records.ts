@@ -70,6 +70,7 @@ export class Records {
     else if (type === "100") this.#readHeader(fields, line);
     else if (type === "900") this.#ended = true;
     else if (type !== "500" && type !== "550") {
+      this.#refused = true;
       this.#wrong(line, "RecordIndicator", `"${type.slice(0, 20)}" is no record of this format`);
     }
   }
@@ -154,14 +155,11 @@ export class Records {
     fields: string[],
     { wanted, stream, code, line }: { wanted: number; stream: IntervalStream; code: string; line: number },
   ): undefined {
-    let found = fields.length - 2;
-    for (let i = 2; i < fields.length; i++) {
-      const field = fields[i]!.trim();
-      if (field === "V" || qualityOf(field) !== undefined) {
-        found = i - 2;
-        break;
-      }
-    }
+    // The values end at the first field that is neither empty nor a number: the flag, wrong as it may be.
+    const flag = fields.findIndex(
+      (field, at) => at >= 2 && field.trim() !== "" && stream.scale.parse(field) === undefined,
+    );
+    const found = (flag < 0 ? fields.findLastIndex((field) => field.trim() !== "") + 1 : flag) - 2;
     if (found !== wanted) {
       const rule = `a day of ${stream.minutes}-minute intervals has ${wanted} values`;
       return this.#wrong(line, "IntervalValue", `${rule}, this record has ${found}`);

@@ -21,8 +21,8 @@ export interface Stream {
 
 /** Units that the MDFF allows and that are no consumption: voltage, current, power factor, reactive and apparent power. */
 const leftOut = new Set(["v", "kv", "a", "ka", "pf", "var", "kvar", "mvar", "va", "kva", "mva"]);
-/** First letters of suffixes that measure energy: such a stream without a unit is an error. */
-const energySuffix = /^[A-FJ-LP-RS-U]/;
+/** First letters of suffixes that do not measure energy; every other stream without a unit is an error. */
+const otherSuffix = /^[GHIMOV-Z]/;
 
 /** Gives every stream its number in the file and announces it on its first value. */
 export class Streams {
@@ -44,11 +44,11 @@ export class Streams {
     { channel, line }: { channel: string; line: number },
   ): Pick<Stream, "unit" | "printedUnit" | "scale"> | undefined {
     const printedUnit =
-      uom.trim() === "" && energySuffix.test(channel) ? (this.#statedUnit ?? "") : uom.trim();
+      uom.trim() === "" && !otherSuffix.test(channel) ? (this.#statedUnit ?? "") : uom.trim();
     const unit = unitOf(printedUnit);
     if (unit !== undefined) return { unit, printedUnit, scale: scaleOf(unit) };
     const place = { line, field: "UOM" };
-    if (leftOut.has(printedUnit.toLowerCase()) || (printedUnit === "" && !energySuffix.test(channel))) {
+    if (leftOut.has(printedUnit.toLowerCase()) || (printedUnit === "" && otherSuffix.test(channel))) {
       const what = printedUnit === "" ? "without a unit" : `in ${printedUnit}`;
       this.#problems.warning(`Stream ${channel} ${what} is no consumption and is left out.`, place);
     } else if (printedUnit === "") {
