@@ -44,8 +44,8 @@ export function fieldsOf(table: Record<string, Field>, more?: (path: string) => 
 
 export interface ListOptions {
   fields: Fields;
-  /** Condition that a bare word of `q` matches; without it bare words are ignored. */
-  words?: (pattern: string) => Sql;
+  /** Condition that a bare word of `q` matches, given as a LIKE pattern of folded text and as sent; without it bare words are ignored. */
+  words?: (pattern: string, word: string) => Sql;
   /** Is told what was not understood. */
   ignored: (name: string) => void;
   /** Longest page; 300 when absent. */
@@ -134,7 +134,7 @@ function readTerms(search: URLSearchParams, { fields, words, ignored }: ListOpti
       const made = condition(path, found.field, { keys: found.keys, values: [term.slice(colon + 1)] });
       if (made !== null) conditions.push(made);
       paths.add(path);
-    } else if (words !== undefined) conditions.push(words(`%${likeText(term)}%`));
+    } else if (words !== undefined) conditions.push(words(`%${likeText(term)}%`, term));
     else ignored("q");
   }
   return { conditions, paths };

@@ -1,0 +1,28 @@
+/** Meters, their copies and who may read them: what other slices may use. */
+export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
+export { removeMeters } from "./erase.ts";
+export { ownMeter, type PathStep, type Places } from "./meter.ts";
+export { meterObjectEndpoints } from "./object-api.ts";
+export {
+  heldRoots,
+  type ReadingMeter,
+  type Resolved,
+  type RootMeter,
+  readingMeters,
+  refusal,
+  resolveForReading,
+  rootMeters,
+  visibleRoots,
+} from "./reading.ts";
+export {
+  type Box,
+  boxes,
+  type MeterType,
+  meterTypes,
+  type Representation,
+  representations,
+} from "./reference.ts";
+export { location } from "./schema.ts";
+export { revokeAll, shareAll } from "./share.ts";
+export { type ConsumptionStats, type Stat, type StatRow, setStats } from "./stats.ts";
+export { addMetrics } from "./update.ts";
