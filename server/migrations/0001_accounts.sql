@@ -7,8 +7,11 @@ create table account (
   -- The account that manages this one; such an account is a subaccount.
   manager_id text collate "C" references account (id) on delete cascade,
   name text not null,
+  -- As filters compare it: composed, lower case. Not left to the database, whose lower() depends on its locale.
+  name_folded text not null,
   -- E-mail address to log in with; subaccounts may have none.
   username text,
+  username_folded text,
   password_hash text,
   -- The "External ID" that the manager gave.
   custom_identifier text,
@@ -26,7 +29,7 @@ create table account (
   -- Set at once when the account is deleted: nobody sees it from then on; its data is erased by a job.
   deleted timestamptz
 );
-create unique index account_username on account (lower(username)) where deleted is null;
+create unique index account_username on account (username_folded) where deleted is null;
 create index account_manager on account (manager_id, created, id);
 create index account_external on account (manager_id, custom_identifier) where custom_identifier is not null;
 
@@ -45,6 +48,7 @@ create table invitation (
   id text collate "C" primary key,
   account_id text collate "C" not null references account (id) on delete cascade,
   email text not null,
+  email_folded text not null,
   role text not null,
   token_hash bytea not null unique,
   created timestamptz not null,

@@ -32,7 +32,7 @@ const place: Place = { table: "target", row: "r1", column: "password" };
 async function account(): Promise<string> {
   const id = newId(clock.now());
   await t.db.run(
-    sql`insert into account (id, name, part, created) values (${id}, 'x', 1, ${new Date(clock.now())})`,
+    sql`insert into account (id, name, name_folded, part, created) values (${id}, 'x', 'x', 1, ${new Date(clock.now())})`,
   );
   return id;
 }

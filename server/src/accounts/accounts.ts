@@ -1,0 +1,33 @@
+/** Accounts, people and credentials: what other slices may use of them. */
+export {
+  type Account,
+  type AccountRef,
+  accountById,
+  accountByUsername,
+  accountRefs,
+  createAccount,
+  managerOf,
+  manages,
+  type NewAccount,
+  partOf,
+  subaccountsOf,
+  timezoneOf,
+  updateAccount,
+} from "./account.ts";
+export { accountView, viewAccount } from "./account-view.ts";
+export { type AuditEntry, actorOf, audit, brokenAudit } from "./audit.ts";
+export { actIn, authenticate } from "./authenticate.ts";
+export { assertMayDelete, markDeleted } from "./deletion.ts";
+export { accountChange, accountCreation, accountRefView, emailText, nameText } from "./fields.ts";
+export { addCollaborator, type Collaborator } from "./members.ts";
+export { setPassword } from "./password-check.ts";
+export { newPasswordHash } from "./password-rules.ts";
+export { reach } from "./reach.ts";
+export {
+  addSubscriber,
+  listSubscribers,
+  removeSubscriber,
+  type Subscriber,
+  subscriberById,
+} from "./subscribers.ts";
+export { createToken, type NewToken, type Token } from "./tokens.ts";
