@@ -58,6 +58,7 @@ export class Feed implements XmlHandler {
   #raw = { start: "", duration: "", value: undefined as string | undefined, codes: [] as string[], line: 0 };
   #waiting: WaitingBlock[] = [];
   #columns = new ReadingColumns();
+  #waitingMax: number;
   /** True once waiting readings had to be settled early: from then on only a reading type is waited for. */
   #settled = false;
 
@@ -65,7 +66,8 @@ export class Feed implements XmlHandler {
   #costs = 0;
   #resources = new Set<string>();
 
-  constructor(problems: Problems, options: SeriesOptions) {
+  constructor(problems: Problems, options: SeriesOptions & { waitingMax?: number }) {
+    this.#waitingMax = options.waitingMax ?? waitingMax;
     this.#problems = problems;
     this.#book = new BlockSeries(this.#directory, problems, options);
   }
@@ -79,7 +81,7 @@ export class Feed implements XmlHandler {
 
   /** True when so many readings wait that they must be settled before the file goes on. */
   get full(): boolean {
-    return this.#columns.length >= waitingMax;
+    return this.#columns.length >= this.#waitingMax;
   }
 
   open({ name, namespace, attribute }: XmlElement, line: number): void {
