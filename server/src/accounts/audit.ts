@@ -36,7 +36,8 @@ export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
     sql`select hash from audit where account_id = ${entry.accountId} order by id desc limit 1`,
   );
   const line = {
-    at: entry.at,
+    // Whole milliseconds are what the hash and the column both keep.
+    at: Math.floor(entry.at),
     account_id: entry.accountId,
     actor: entry.actor,
     action: entry.action,

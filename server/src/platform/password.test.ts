@@ -19,8 +19,16 @@ test("a hash made elsewhere is understood", async () => {
   expect(await passwordFits("passwore", hash)).toBe(false);
 });
 
-test("nobody has no password", async () => {
+test("nobody has no password, and finding that out is as much work as a wrong one", async () => {
   expect(await passwordFits("", null)).toBe(false);
+  const hash = await hashPassword("right");
+  const work = async (stored: string | null) => {
+    const before = process.cpuUsage().user;
+    for (let i = 0; i < 3; i++) expect(await passwordFits("wrong", stored)).toBe(false);
+    return process.cpuUsage().user - before;
+  };
+  // Half is far beyond any noise: without the work it would be a thousandth.
+  expect(await work(null)).toBeGreaterThan((await work(hash)) / 2);
 });
 
 test("composed and decomposed letters are one password", async () => {
