@@ -50,7 +50,7 @@ export class RateLimit {
 export function addressKey(address: string): string {
   if (!address.includes(":") || address.includes(".")) return `address:${address}`;
   const [head = "", tail = ""] = address.split("::", 2);
-  const first = head.split(":");
+  const first = head === "" ? [] : head.split(":");
   const last = tail === "" ? [] : tail.split(":");
   const zeros = address.includes("::") ? Math.max(0, 8 - first.length - last.length) : 0;
   const groups = [...first, ...Array<string>(zeros).fill("0"), ...last];

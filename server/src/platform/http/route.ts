@@ -78,15 +78,16 @@ class RequestCall implements AnyCall {
   get parts(): AsyncIterable<Part> {
     return readParts(this.#request);
   }
-  ignored(name: string): void {
+  // Handlers take these out of the call, so they are bound to it.
+  readonly ignored = (name: string): void => {
     // Readers of filters see every parameter, also those that only the endpoint knows.
     if (Object.hasOwn(this.#search.known, name)) return;
     if (this.#search.strict) throw unknownParameters([name]);
     if (!this.#search.unknown.includes(name)) this.#search.unknown.push(name);
-  }
-  header(name: string, value: string): void {
+  };
+  readonly header = (name: string, value: string): void => {
     this.#reply.header(name, value);
-  }
+  };
 }
 
 /** An id that cannot be one names nothing: 404, as for one that does not exist. Anything else wrong is a 400. */

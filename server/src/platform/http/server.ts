@@ -3,7 +3,12 @@ import type { IncomingMessage } from "node:http";
 import compress from "@fastify/compress";
 import cors from "@fastify/cors";
 import multipart from "@fastify/multipart";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import type { Deps } from "../deps.ts";
 import { type Metrics, makeMetrics } from "../metrics.ts";
 import { notFound, Problem } from "../problem.ts";
@@ -88,7 +93,7 @@ function openApp(options: ServerOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: deps.log,
     childLoggerFactory: (logger) => logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestId,
     trustProxy: options.trustedProxies === undefined ? false : [...options.trustedProxies],
     bodyLimit: bodyBytesMax,
@@ -133,11 +138,7 @@ interface Beginning {
 function begin(request: FastifyRequest, reply: FastifyReply, { deps, closing, rateLimit }: Beginning): void {
   const { raw } = request;
   const response = reply.raw;
-  response.setHeader("X-Request-Id", request.id);
-  response.setHeader("X-Content-Type-Options", "nosniff");
-  response.setHeader("Referrer-Policy", "no-referrer");
-  reply.header("cache-control", "no-store");
-  reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+  setSafeHeaders(reply, request.id);
   if (deps.settings.publicUrl.startsWith("https:")) {
     response.setHeader("Strict-Transport-Security", "max-age=31536000");
   }
@@ -157,6 +158,15 @@ function begin(request: FastifyRequest, reply: FastifyReply, { deps, closing, ra
   // A content type that is none would be refused before the body is looked at.
   if (type !== undefined && !type.includes("/")) raw.headers["content-type"] = "text/plain";
   limitBodyTime(raw);
+}
+
+/** What every answer carries; pages set a policy of their own. */
+function setSafeHeaders(reply: FastifyReply, id: string): void {
+  reply.raw.setHeader("X-Request-Id", id);
+  reply.raw.setHeader("X-Content-Type-Options", "nosniff");
+  reply.raw.setHeader("Referrer-Policy", "no-referrer");
+  reply.header("cache-control", "no-store");
+  reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
 }
 
 function apiRoutes(app: FastifyInstance, options: ServerOptions & { rateLimit: RateLimit | null }): void {
@@ -284,6 +294,8 @@ function sendFailure(deps: Deps, error: unknown, request: FastifyRequest, reply:
   else if (error instanceof Problem && error.inner !== undefined) {
     deps.log.debug({ request_id: request.id, inner: error.inner }, "request refused");
   }
+  // Requests that the router itself refuses have not been begun.
+  if (!reply.raw.hasHeader("x-request-id")) setSafeHeaders(reply, request.id);
   if (status === 401) reply.header("www-authenticate", "Bearer");
   if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
   reply.removeHeader("etag");
