@@ -1,4 +1,4 @@
-import { DecimalSum, decimalOf, roundTo } from "../platform/decimal.ts";
+import { DecimalSum, roundTo } from "../platform/decimal.ts";
 import { type Granularity, minutesOf } from "../platform/granularity.ts";
 import {
   calendarIndex,
@@ -9,7 +9,8 @@ import {
 } from "../platform/time/granule.ts";
 import type { RootMeter, Run } from "./batch.ts";
 import type { Aggregate } from "./metric.ts";
-import { placeOf } from "./slot.ts";
+import type { OpenBlock } from "./open-block.ts";
+import { placeOf, slotsOf } from "./slot.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A series whose values can be summed or averaged into coarser ones. */
@@ -169,25 +170,58 @@ function combineFrom(
   source: Granularity,
   range: { start: number; end: number },
 ): number {
-  const zone = series.meter.timezone;
   const sum = new DecimalSum();
-  let decimals = 0;
-  let block: ReturnType<Workspace["find"]>;
-  let period = Number.NaN;
+  const whole = contiguous(work, series, source, range);
+  if (whole !== null) {
+    if (whole.block === undefined) return Number.NaN;
+    const { values } = whole.block;
+    for (let slot = whole.from; slot < whole.to; slot++) {
+      if (Number.isNaN(values[slot]!)) return Number.NaN;
+      sum.add(values[slot]!);
+    }
+  } else if (!addEach(work, series, source, { ...range, sum })) return Number.NaN;
+  if (series.aggregate === "sum") return sum.toNumber();
+  return roundTo(sum.toNumber() / sum.count, sum.toScaled().e + extraDecimals);
+}
+
+/** The slots of a range when they lie in one block without holes: nearly always. `null` when one has to look. */
+function contiguous(
+  work: Workspace,
+  series: DerivableSeries,
+  source: Granularity,
+  range: { start: number; end: number },
+): { block: OpenBlock | undefined; from: number; to: number } | null {
+  if (source === "day" || source === "month") return null;
+  const step = minutesOf[source] * 60_000;
+  const count = (range.end - range.start) / step;
+  const first = placeOf(source, series.meter.timezone, range.start);
+  if (!Number.isInteger(count) || first.slot + count > slotsOf(source)) return null;
+  // A block of hours is a month: its slots end before slotsOf says in all but the long ones.
+  const last = placeOf(source, series.meter.timezone, range.end - step);
+  if (last.period !== first.period) return null;
+  return {
+    block: work.find(series.seriesId, source, first.period),
+    from: first.slot,
+    to: first.slot + count,
+  };
+}
+
+/** Adds the values of a range one by one; false when one is missing or there is none. */
+function addEach(
+  work: Workspace,
+  series: DerivableSeries,
+  source: Granularity,
+  { sum, ...range }: { start: number; end: number; sum: DecimalSum },
+): boolean {
+  const zone = series.meter.timezone;
   for (const start of sourceStarts(source, zone, range)) {
     const place = placeOf(source, zone, start);
-    if (place.period !== period) {
-      period = place.period;
-      block = work.find(series.seriesId, source, period);
-    }
+    const block = work.find(series.seriesId, source, place.period);
     const value = block === undefined ? Number.NaN : block.values[place.slot]!;
-    if (Number.isNaN(value)) return Number.NaN;
+    if (Number.isNaN(value)) return false;
     sum.add(value);
-    if (series.aggregate === "mean") decimals = Math.max(decimals, decimalOf(value).e);
   }
-  if (sum.count === 0) return Number.NaN;
-  if (series.aggregate === "sum") return sum.toNumber();
-  return roundTo(sum.toNumber() / sum.count, decimals + extraDecimals);
+  return sum.count > 0;
 }
 
 /** Starts of the source granules that must all be there; a calendar day that the zone skipped is not one of them. */

@@ -7,7 +7,7 @@ import { refusals } from "./check.ts";
 import { blocksToDerive, derive, Touched } from "./derive.ts";
 import { metrics } from "./metric.ts";
 import type { BlockKey, OpenBlock } from "./open-block.ts";
-import { codeOf, placeOf } from "./slot.ts";
+import { boundsOf, codeOf, placeOf } from "./slot.ts";
 import { statsAfter } from "./stats.ts";
 import {
   type DocumentRow,
@@ -125,10 +125,13 @@ function keysOf(runs: readonly SeriesRun[]): BlockKey[] {
     const zone = run.meter.timezone;
     const need = (granularity: BlockKey["granularity"], period: number) =>
       keys.set(blockName(seriesId, granularity, period), { seriesId, granularity, period });
-    let last = Number.NaN;
+    let bounds: ReturnType<typeof boundsOf> = null;
     for (let i = 0; i < run.starts.length; i++) {
-      const { period } = placeOf(run.granularity, zone, run.starts[i]!);
-      if (period !== last) need(run.granularity, (last = period));
+      const start = run.starts[i]!;
+      if (bounds !== null && start >= bounds.from && start < bounds.to) continue;
+      const { period } = placeOf(run.granularity, zone, start);
+      bounds = boundsOf(run.granularity, period);
+      need(run.granularity, period);
     }
     const touched = new Touched();
     touched.addRun(run);

@@ -105,6 +105,16 @@ export class OpenBlock {
     return what;
   }
 
+  /** Writes a slot that nothing ever wrote: the short way for backfills. */
+  put(slot: number, value: number, source: { doc: number; flags: number }): void {
+    this.values[slot] = value;
+    this.doc[slot] = source.doc;
+    this.confirmed[slot] = source.doc;
+    this.flags[slot] = source.flags;
+    this.#told[slot] = happened.added;
+    this.dirty = true;
+  }
+
   /** A newer document says what is stored already. */
   confirm(slot: number, doc: number): void {
     this.confirmed[slot] = doc;
@@ -144,16 +154,23 @@ export class OpenBlock {
     return { key: this.key, doc, n, data: encodeBlock(values, collect(planes)) };
   }
 
-  /** Runs of changed slots, for the log. */
+  /**
+   * Runs of changed slots, for the log. A run of new values may span slots without a value: whoever reads it finds
+   * nothing there. A run of replaced values may not: an empty slot there is a removed value.
+   */
   changes(): { slot: number; n: number; replaced: boolean }[] {
     const found: { slot: number; n: number; replaced: boolean }[] = [];
+    let last: { slot: number; n: number; replaced: boolean } | undefined;
     for (let slot = 0; slot < this.#told.length; slot++) {
       const told = this.#told[slot]!;
-      if (told <= happened.same) continue;
+      if (told <= happened.same) {
+        if (!Number.isNaN(this.values[slot]!)) last = undefined;
+        continue;
+      }
       const replaced = told > happened.added;
-      const last = found.at(-1);
-      if (last !== undefined && last.slot + last.n === slot && last.replaced === replaced) last.n++;
-      else found.push({ slot, n: 1, replaced });
+      const adjacent = last !== undefined && (!replaced || last.slot + last.n === slot);
+      if (last !== undefined && adjacent && last.replaced === replaced) last.n = slot - last.slot + 1;
+      else found.push((last = { slot, n: 1, replaced }));
     }
     return found;
   }

@@ -60,14 +60,24 @@ export function slotsOf(granularity: Granularity): number {
   }
 }
 
+// The UTC month that was looked up last: values come in runs, and a calendar look-up costs more than storing one.
+let month = { period: 0, from: 0, to: 0 };
+
+function monthOf(start: number): typeof month {
+  if (start >= month.from && start < month.to) return month;
+  const date = new Date(start);
+  const year = date.getUTCFullYear();
+  const index = date.getUTCMonth();
+  month = { period: year * 12 + index, from: Date.UTC(year, index, 1), to: Date.UTC(year, index + 1, 1) };
+  return month;
+}
+
 /** Block and slot of the granule that begins at `start`. */
 export function placeOf(granularity: Granularity, zone: string, start: number): Place {
   switch (granularity) {
     case "hour": {
-      const date = new Date(start);
-      const year = date.getUTCFullYear();
-      const month = date.getUTCMonth();
-      return { period: year * 12 + month, slot: Math.floor((start - Date.UTC(year, month, 1)) / hour) };
+      const { period, from } = monthOf(start);
+      return { period, slot: Math.floor((start - from) / hour) };
     }
     case "day": {
       const local = start + offsetAt(zone, start);
@@ -103,6 +113,19 @@ export function startAt(granularity: Granularity, zone: string, place: Place): n
       return (start + offsetAt(zone, start)) % step === 0 ? start : base;
     }
   }
+}
+
+/** Instants [from, to) of a block and the length of its slots; `null` for blocks of the local calendar. */
+export function boundsOf(
+  granularity: Granularity,
+  period: number,
+): { from: number; to: number; step: number } | null {
+  if (granularity === "day" || granularity === "month") return null;
+  return {
+    from: blockStart(granularity, period),
+    to: blockStart(granularity, period + 1),
+    step: minutesOf[granularity] * 60_000,
+  };
 }
 
 /** First instant of a block kept by UTC. */

@@ -1,8 +1,8 @@
 import type { Granularity } from "../platform/granularity.ts";
 import { qualities, type Run, type Stored } from "./batch.ts";
-import { derivedFlag, qualityOf } from "./block-planes.ts";
+import { derivedFlag, flagsOf, qualityOf } from "./block-planes.ts";
 import { happened, OpenBlock, type Overwritten } from "./open-block.ts";
-import { placeOf } from "./slot.ts";
+import { boundsOf, placeOf } from "./slot.ts";
 
 /** Which document wins: rank first, then the version it states; of equals the one that arrived last. */
 export interface Standing {
@@ -50,16 +50,37 @@ export class Workspace {
   /** Places the values of a run in the name of document `doc` and counts what became of them. */
   apply(run: SeriesRun, doc: number, standing: Standing, stored: Stored): void {
     this.#standings.set(doc, standing);
-    const { starts, values, granularity } = run;
-    const zone = run.meter.timezone;
+    const { starts, values } = run;
     const quality = qualityPerValue(run.quality);
-    let block: OpenBlock | undefined;
+    const blockAt = this.#blocksOf(run);
     for (let i = 0; i < starts.length; i++) {
-      const { period, slot } = placeOf(granularity, zone, starts[i]!);
-      if (block === undefined || block.key.period !== period)
-        block = this.open(run.seriesId, granularity, period);
-      this.#place(block, slot, values[i]!, { doc, standing, quality: quality(i), stored });
+      const { block, slot } = blockAt(starts[i]!);
+      const value = values[i]!;
+      if (block.doc[slot] === 0 && !Number.isNaN(value)) {
+        block.put(slot, value, { doc, flags: flagsOf({ derived: false, quality: quality(i) }) });
+        stored.added++;
+        this.usedDocs.add(doc);
+      } else this.#place(block, slot, value, { doc, standing, quality: quality(i), stored });
     }
+  }
+
+  /** Finds block and slot of a start; the block is remembered, as values come in runs. The answer is reused. */
+  #blocksOf(run: SeriesRun): (start: number) => { block: OpenBlock; slot: number } {
+    const { seriesId, granularity } = run;
+    const zone = run.meter.timezone;
+    let bounds: ReturnType<typeof boundsOf> = null;
+    const found = { block: undefined as unknown as OpenBlock, slot: 0 };
+    return (start) => {
+      if (bounds !== null && start >= bounds.from && start < bounds.to) {
+        found.slot = Math.floor((start - bounds.from) / bounds.step);
+        return found;
+      }
+      const place = placeOf(granularity, zone, start);
+      bounds = boundsOf(granularity, place.period);
+      found.block = this.open(seriesId, granularity, place.period);
+      found.slot = place.slot;
+      return found;
+    };
   }
 
   #place(

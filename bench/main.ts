@@ -1,0 +1,47 @@
+/**
+ * `npm run bench`: 2,000 meters, a year of hours, on a database of its own with durable settings. Prints each
+ * figure beside a bound that was measured in the same run; only the ratio travels between machines.
+ *
+ * `--meters N` for a smaller run, `--store` or `--http` for one half.
+ */
+import { parseArgs } from "node:util";
+import { corrections, deliveries, load, type Row, reads } from "./store.ts";
+import { openWorld, yearOf } from "./world.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    meters: { type: "string", default: "2000" },
+    parts: { type: "string", default: "8" },
+    store: { type: "boolean" },
+    http: { type: "boolean" },
+  },
+});
+
+const count = Number(flags.meters);
+const years = Array.from({ length: count }, (_, meter) => yearOf(meter));
+const world = await openWorld(count, Number(flags.parts));
+try {
+  print("Store: bulk load", await load(world, years));
+  if (flags.http !== true) {
+    print("Store: reads", await reads(world, years));
+    print("Store: small durable writes", await deliveries(world));
+    print("Store: corrections", await corrections(world));
+  }
+} finally {
+  await world.stop();
+}
+
+function print(title: string, rows: readonly Row[]): void {
+  console.log(`\n${title}`);
+  for (const row of rows) {
+    const ratio =
+      row.bound === undefined
+        ? ""
+        : ` = ${number(row.value / row.bound)} x ${row.boundName} (${number(row.bound)})`;
+    console.log(`  ${row.name.padEnd(58)} ${number(row.value).padStart(9)} ${row.unit}${ratio}`);
+  }
+}
+
+function number(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
