@@ -2,7 +2,7 @@ import { z } from "zod";
 import { reach } from "../accounts/accounts.ts";
 import { type Endpoint, endpoint } from "../platform/http/endpoint.ts";
 import { readPaging } from "../platform/http/filter.ts";
-import { id } from "../platform/http/schema.ts";
+import { accountId, id } from "../platform/http/schema.ts";
 import { accountStats, billingSummary } from "./account-stats.ts";
 import { activityOf, doing } from "./activity.ts";
 import { channelEndpoints } from "./channel-api.ts";
@@ -67,7 +67,7 @@ const readActivity = endpoint({
   access: "basic",
   summary: "What happened to a meter, newest first.",
   ids: { id: "meter" },
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: id() }),
   query: pagingQuery,
   reply: z.array(
     z.object({
@@ -85,7 +85,7 @@ const readActivity = endpoint({
   },
 });
 
-const oneAccount = z.object({ id: z.string() });
+const oneAccount = z.object({ id: accountId() });
 
 const readAccountStats = endpoint({
   method: "GET",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, endpoint, Message } from "../platform/http/endpoint.ts";
+import { id } from "../platform/http/schema.ts";
 import { closeChannel, listChannels, listOpenMeters, openChannel } from "./channels.ts";
 import { channelView, openMeterView } from "./schema.ts";
 
@@ -23,7 +24,7 @@ const listMeters = endpoint({
   access: "public",
   summary: "Lists the meters of an open channel.",
   ids: { id: "open_channel" },
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: id() }),
   filters: () => true,
   reply: z.array(openMeterView),
   list: true,
@@ -51,7 +52,7 @@ const close = endpoint({
   role: "administrator",
   summary: "Closes a channel: its meters are open no more.",
   ids: { id: "open_channel" },
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: id() }),
   reply: z.undefined(),
   async handle({ who, params }, { db }) {
     await db.transaction((tx) => closeChannel(tx, who.accountId, params.id));

@@ -3,7 +3,7 @@ import { reach } from "../accounts/accounts.ts";
 import type { Db } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { type Endpoint, endpoint } from "../platform/http/endpoint.ts";
-import { id } from "../platform/http/schema.ts";
+import { accountId, id } from "../platform/http/schema.ts";
 import { Problem } from "../platform/problem.ts";
 import { doing } from "./activity.ts";
 import { createMeters } from "./create.ts";
@@ -21,7 +21,8 @@ export function meterObjectEndpoints(places: Places): Endpoint[] {
   return [...listEndpoints(places), readMeter(places), createMeter(places), ...changeEndpoints(places)];
 }
 
-const oneMeter = z.object({ id: z.string() });
+const oneMeter = z.object({ id: id() });
+const oneAccount = z.object({ id: accountId() });
 
 async function shown(db: Db, ids: readonly string[], places: Places): Promise<object[]> {
   return showMeters(db, await metersById(db, ids), places);
@@ -49,7 +50,7 @@ function listEndpoints(places: Places): Endpoint[] {
     access: "basic",
     summary: "Lists the meters of your own account, or of one that you manage.",
     ids: { id: "account" },
-    params: oneMeter,
+    params: oneAccount,
     filters: () => true,
     reply: z.array(meterView),
     list: true,

@@ -193,11 +193,15 @@ export async function shareAll(tx: Tx, options: Doing & { from: string; to: stri
   await share(tx, { ...doing, meterIds: rows.map((row) => row.id), to, as: "shared", bySelf: true });
 }
 
-/** Revokes everything that `from` shared with or assigned to `to`: an ended subscription, a released subaccount. */
-export async function revokeAll(tx: Tx, options: Doing & { from: string; to: string }): Promise<void> {
+/**
+ * Revokes everything that `from` shared with or assigned to `to`: an ended subscription, a released subaccount.
+ * Without `to`, from everybody: a deleted account.
+ */
+export async function revokeAll(tx: Tx, options: Doing & { from: string; to?: string }): Promise<void> {
   const { from, to, ...doing } = options;
+  const holder = to === undefined ? empty : sql`and holder_id = ${to}`;
   const rows = await tx.rows<{ id: string; root_id: string }>(sql`
-    select id, root_id from meter where holder_id = ${to} and assigner_id = ${from} and not revoked order by id`);
+    select id, root_id from meter where assigner_id = ${from} and not revoked ${holder} order by id`);
   if (rows.length === 0) return;
   await holdRoots(
     tx,

@@ -10,7 +10,7 @@ import {
 } from "../accounts/accounts.ts";
 import { type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
 import { readPaging } from "../platform/http/filter.ts";
-import { boolean, formatTimestamp } from "../platform/http/schema.ts";
+import { accountId, boolean, formatTimestamp, id } from "../platform/http/schema.ts";
 import { invalid } from "../platform/problem.ts";
 import { doing } from "./activity.ts";
 import { accountGiven, pagingQuery } from "./schema.ts";
@@ -28,7 +28,7 @@ const list = endpoint({
   access: "basic",
   summary: "Lists the accounts that get the meters of an account by themselves.",
   ids: { id: "account" },
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: accountId() }),
   query: pagingQuery,
   reply: z.array(subscriberView),
   list: true,
@@ -40,7 +40,7 @@ const list = endpoint({
   },
 });
 
-const oneSubscriber = z.object({ id: z.string(), subscriber_id: z.string() });
+const oneSubscriber = z.object({ id: accountId(), subscriber_id: id() });
 
 const read = endpoint({
   method: "GET",
@@ -63,7 +63,7 @@ const add = endpoint({
   role: "administrator",
   summary: "Adds a meter subscriber: it gets all meters of the account, now and in the future.",
   ids: { id: "account", subscriber: "account" },
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: accountId() }),
   body: z.object({ subscriber: accountGiven }),
   reply: subscriberView,
   handle: ({ who, params, body }, { db, clock }) =>

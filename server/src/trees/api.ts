@@ -70,7 +70,7 @@ const nodeChange = z
   .partial();
 const nodeCreation = nodeChange.required({ name: true });
 
-const oneNode = z.object({ id: z.string() });
+const oneNode = z.object({ id: id() });
 
 const viewerOf = ({ accountId, clientId }: Caller): Viewer => ({ accountId, clientId });
 
@@ -214,7 +214,7 @@ const takeMeter = endpoint({
   access: "write_trees",
   summary: "Takes a meter away from a node.",
   ids: { id: "tree", meter_id: "meter" },
-  params: z.object({ id: z.string(), meter_id: z.string() }),
+  params: z.object({ id: id(), meter_id: id() }),
   reply: nodeView,
   async handle({ who, params }, { db }) {
     const viewer = viewerOf(who);

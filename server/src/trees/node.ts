@@ -1,6 +1,5 @@
 import { type ReadingMeter, readingMeters } from "../meters/meters.ts";
 import { any, type Queryable, type Sql, sql } from "../platform/db.ts";
-import { isId } from "../platform/id.ts";
 import { notFound } from "../platform/problem.ts";
 
 /** A node of a tree, as it is stored. */
@@ -50,10 +49,8 @@ export function nodesFrom({ accountId, clientId }: Viewer): Sql {
 
 /** The node, or the 404 of the contract. */
 export async function nodeById(db: Queryable, viewer: Viewer, id: string): Promise<TreeNode> {
-  const node = isId(id)
-    ? await db.maybe<TreeNode>(sql`select ${nodeColumns} ${nodesFrom(viewer)} and n.id = ${id}`)
-    : undefined;
-  if (node === undefined) throw notFound(`tree node ${id.slice(0, 40)} of account ${viewer.accountId}`);
+  const node = await db.maybe<TreeNode>(sql`select ${nodeColumns} ${nodesFrom(viewer)} and n.id = ${id}`);
+  if (node === undefined) throw notFound(`tree node ${id} of account ${viewer.accountId}`);
   return node;
 }
 

@@ -316,7 +316,9 @@ describe("generated queries", () => {
     const texts = new Set<string>();
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(path, value), { maxLength: 5 }), async (pairs) => {
-        const search = new URLSearchParams(pairs.map(([name, text]) => [name, text.toWellFormed()]));
+        const search = new URLSearchParams(
+          pairs.map(([name, text]): [string, string] => [name, text.toWellFormed()]),
+        );
         let list: ListQuery;
         try {
           list = readList(search, {
@@ -358,7 +360,7 @@ describe("generated queries", () => {
           thing.size !== null && compare(thing.size) ? [index + 1] : [],
         );
         const search = new URLSearchParams(
-          bounds.map(([operator, limit]) => ["size", `${operator}${limit}`]),
+          bounds.map(([operator, limit]): [string, string] => ["size", `${operator}${limit}`]),
         );
         expect(await find(search.toString())).toEqual(expected);
       }),

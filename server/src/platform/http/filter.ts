@@ -135,7 +135,7 @@ function readTerms(search: URLSearchParams, { fields, words, ignored }: ListOpti
       if (made !== null) conditions.push(made);
       paths.add(path);
     } else if (words !== undefined) conditions.push(words(`%${likeText(term)}%`, term));
-    else ignored("q");
+    else ignored(`q=${term}`);
   }
   return { conditions, paths };
 }
@@ -150,7 +150,7 @@ function readSort(search: URLSearchParams, { fields, ignored }: ListOptions): Sq
     const descending = text.trim().startsWith("-");
     const path = descending ? text.trim().slice(1) : text.trim();
     if (path === "") continue;
-    if (sortColumn(fields(path)) === undefined) ignored("sort");
+    if (sortColumn(fields(path)) === undefined) ignored(`sort=${path}`);
     else if (!keys.has(path)) keys.set(path, descending);
   }
   if (keys.size > sortKeysMax) throw invalid("sort", `at most ${sortKeysMax} fields`);
