@@ -44,6 +44,7 @@ export interface TestApiOptions {
   /** Do not make a database: handlers that ask it fail. */
   withoutDatabase?: boolean;
   origins?: readonly string[];
+  trustedProxies?: readonly string[];
 }
 
 export interface CallOptions {
@@ -120,6 +121,7 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
     rate: options.rate ?? null,
     checkReplies: true,
     ...(options.origins === undefined ? {} : { origins: options.origins }),
+    ...(options.trustedProxies === undefined ? {} : { trustedProxies: options.trustedProxies }),
   });
   await server.ready();
   return {

@@ -256,7 +256,12 @@ interface SchemaOptions {
 
 /** JSON Schema of a zod schema; what it shares or repeats moves to `components/schemas` under a name of its own. */
 function jsonSchema(schema: z.ZodType, { io, name, schemas }: SchemaOptions): Json {
-  const made = z.toJSONSchema(schema, { io, unrepresentable: "any", cycles: "ref" }) as Json;
+  const made = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    cycles: "ref",
+    override: showDefault,
+  }) as Json;
   const {
     $schema: _,
     $defs = {},
@@ -283,6 +288,14 @@ function jsonSchema(schema: z.ZodType, { io, name, schemas }: SchemaOptions): Js
   if (!refersToItself) return result;
   schemas[name] = result;
   return { $ref: `#/components/schemas/${name}` };
+}
+
+/** A default behind a conversion from text would stay hidden, because it is written as it is after the conversion. */
+function showDefault({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: Json }): void {
+  const { def } = zodSchema._zod as unknown as { def: { type: string; defaultValue?: unknown } };
+  if (def.type !== "default") return;
+  const value = def.defaultValue;
+  if (["string", "number", "boolean"].includes(typeof value)) jsonSchema.default = value;
 }
 
 const okHeaders: Json = {

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
 import { Problem } from "../problem.ts";
 import type { Part } from "./endpoint.ts";
@@ -27,13 +28,20 @@ export async function* readParts(request: FastifyRequest): AsyncGenerator<Part> 
       const value = typeof part.value === "string" ? part.value : JSON.stringify(part.value);
       yield { kind: "field", name: part.fieldname, value };
     } else {
-      const { file } = part;
-      file.once("limit", () => file.destroy(partsProblem({ code: "FST_REQ_FILE_TOO_LARGE" })));
-      // Whoever reads the stream sees its error; here it is kept from ending the process when nobody does yet.
-      file.on("error", () => undefined);
-      yield { kind: "file", name: part.fieldname, fileName: part.filename ?? "", stream: file };
+      const stream = Readable.from(whole(part.file), { objectMode: false });
+      yield { kind: "file", name: part.fieldname, fileName: part.filename ?? "", stream };
     }
   }
+}
+
+/** A file that ends as one only when all of it came: what the parser cuts off at the limit looks complete. */
+async function* whole(file: Readable & { truncated?: boolean }): AsyncGenerator<Buffer> {
+  try {
+    yield* file;
+  } catch (error) {
+    throw partsProblem(error);
+  }
+  if (file.truncated === true) throw partsProblem({ code: "FST_REQ_FILE_TOO_LARGE" });
 }
 
 const limitMessages: Record<string, string> = {
