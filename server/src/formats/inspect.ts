@@ -120,8 +120,8 @@ class Tally {
   #first = Number.POSITIVE_INFINITY;
   #last = Number.NEGATIVE_INFINITY;
   #starts = new Starts();
-  #lengths = new Map<number, number>();
-  #qualities = new Map<string, number>();
+  #lengths = new Counts<number>();
+  #qualities = new Counts<string>();
   #months = new Map<number, DecimalSum>();
   /** The month of the last value: the next one usually lies in it too. */
   #month = { from: 0, to: 0, sum: new DecimalSum() };
@@ -133,7 +133,7 @@ class Tally {
 
   addInterval(item: IntervalItem): void {
     this.#add(item, item.start, item.start + item.seconds * 1_000);
-    increment(this.#lengths, item.seconds);
+    this.#lengths.add(item.seconds);
     if (item.start < this.#month.from || item.start >= this.#month.to) this.#enterMonth(item.start);
     if (item.value !== null) this.#month.sum.add(item.value);
   }
@@ -153,7 +153,7 @@ class Tally {
       metric,
       direction,
       unit,
-      interval_seconds: mostFrequent(this.#lengths),
+      interval_seconds: this.#lengths.mostFrequent(),
       count: this.#count,
       missing: this.#missing,
       first_start_utc: instant(this.#first),
@@ -161,7 +161,7 @@ class Tally {
       tz: this.#zone,
       total: register ? null : total.toString(),
       duplicate_starts: this.#starts.duplicates,
-      quality: Object.fromEntries(this.#qualities),
+      quality: Object.fromEntries(this.#qualities.entries()),
       by_month: Object.fromEntries(months.map(([month, sum]) => [monthName(month), sum.toString()])),
     };
   }
@@ -172,7 +172,7 @@ class Tally {
     if (start < this.#first) this.#first = start;
     if (end > this.#last) this.#last = end;
     this.#starts.add(start);
-    increment(this.#qualities, item.code);
+    this.#qualities.add(item.code);
   }
 
   #enterMonth(start: number): void {
@@ -187,21 +187,41 @@ class Tally {
   }
 }
 
-function increment<T>(counts: Map<T, number>, kind: T): void {
-  const count = counts.get(kind);
-  if (count !== undefined || counts.size < kindsMax) counts.set(kind, (count ?? 0) + 1);
-}
+/** Counts kinds. The last counter is kept at hand: most values are of the same kind as the one before. */
+class Counts<Kind> {
+  #counters = new Map<Kind, { count: number }>();
+  #last: Kind | undefined;
+  #counter = { count: 0 };
 
-function mostFrequent(counts: Map<number, number>): number | null {
-  let best: number | null = null;
-  let most = 0;
-  for (const [kind, count] of counts) {
-    if (count > most) {
-      best = kind;
-      most = count;
+  add(kind: Kind): void {
+    if (kind !== this.#last) {
+      let counter = this.#counters.get(kind);
+      if (counter === undefined) {
+        if (this.#counters.size >= kindsMax) return;
+        counter = { count: 0 };
+        this.#counters.set(kind, counter);
+      }
+      this.#last = kind;
+      this.#counter = counter;
     }
+    this.#counter.count += 1;
   }
-  return best;
+
+  entries(): [Kind, number][] {
+    return [...this.#counters].map(([kind, { count }]) => [kind, count]);
+  }
+
+  mostFrequent(): Kind | null {
+    let best: Kind | null = null;
+    let most = 0;
+    for (const [kind, count] of this.entries()) {
+      if (count > most) {
+        best = kind;
+        most = count;
+      }
+    }
+    return best;
+  }
 }
 
 /** Months since January 1970 as `YYYY-MM`. */

@@ -3,7 +3,6 @@ import {
   type ContainedFile,
   expandedBytesMaxDefault,
   type FileSource,
-  type Peeked,
   peekBytes,
   unpack,
 } from "./container.ts";
@@ -52,23 +51,31 @@ export async function* openFiles(
         return;
       }
       if (next.done === true) return;
-      yield await open(next.value, options);
+      const { file, close } = await open(next.value, options);
+      try {
+        yield file;
+      } finally {
+        await close();
+      }
     }
   } finally {
     await files.return();
   }
 }
 
-async function open(file: ContainedFile, options: OpenOptions): Promise<OpenedFile> {
-  let peeked: Peeked | undefined;
+async function open(
+  { name, content }: ContainedFile,
+  options: OpenOptions,
+): Promise<{ file: OpenedFile; close: () => Promise<void> }> {
+  let close = async () => {};
   try {
-    peeked = await peekBytes(file.content, headBytes);
-    const format = chooseFormat(peeked.head, file.name, { formats: formats(), wanted: options.format });
-    const items = format.read(peeked.all, { ...options, fileName: file.name });
-    return { name: file.name, format: format.name, items: guarded(items) };
+    const peeked = await peekBytes(content, headBytes);
+    close = peeked.close;
+    const format = chooseFormat(peeked.head, name, { formats: formats(), wanted: options.format });
+    const items = guarded(format.read(peeked.all, { ...options, fileName: name }));
+    return { file: { name, format: format.name, items }, close };
   } catch (reason) {
-    await peeked?.close();
-    return refused(file.name, reason);
+    return { file: refused(name, reason), close };
   }
 }
 

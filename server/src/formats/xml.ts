@@ -6,6 +6,7 @@ const depthMax = 64;
 const attributesMax = 256;
 /** Longest text, comment or tag; the parser keeps it in memory until it ends and handles it in one go. */
 const nodeLengthMax = 1_000_000;
+const documentType = "<!doctype";
 /** Bytes looked at to find the encoding: a byte order mark and the XML declaration fit. */
 const sniffBytes = 256;
 
@@ -141,14 +142,15 @@ export class XmlReader {
 
   #refuseDocumentType(text: string): void {
     const seam = this.#tail + text;
-    const at = seam.search(/<!(?:doctype|entity)/i);
-    if (at >= 0) {
+    for (let at = seam.indexOf("<!"); at >= 0; at = seam.indexOf("<!", at + 2)) {
+      const word = seam.slice(at, at + documentType.length).toLowerCase();
+      if (word !== documentType && !word.startsWith("<!entity")) continue;
       const line = this.#parser.line + newlines(text.slice(0, Math.max(0, at - this.#tail.length)));
       throw new Fault("The XML has a document type (<!DOCTYPE>), which is not accepted. Remove it.", {
         line,
       });
     }
-    this.#tail = seam.slice(-"<!doctype".length + 1);
+    this.#tail = seam.slice(-documentType.length + 1);
   }
 
   #here(): { line: number } {

@@ -19,8 +19,7 @@ export const greenButton: Format = {
 function detect(head: Uint8Array): number {
   // UTF-16 shows as ASCII when the zero bytes are left out.
   const text = Buffer.from(head.filter((byte) => byte !== 0)).toString("latin1");
-  const markup = text.search(/\S/);
-  if (text[markup] !== "<" && !text.startsWith("<", text.indexOf("<"))) return 0;
+  if (!/^[\u00ef\u00bb\u00bf\u00ff\u00fe\s]*</.test(text.slice(0, 1_000))) return 0;
   if (text.includes("http://naesb.org/espi")) return 1;
   return text.includes("http://www.w3.org/2005/Atom") ? 0.6 : 0;
 }
@@ -35,7 +34,8 @@ async function* read(
   try {
     for await (const piece of pieces(source)) {
       xml.write(piece);
-      yield [...problems.take(), ...feed.take()];
+      if (problems.waiting) yield problems.take();
+      yield feed.take();
       if (feed.full) yield* settled(feed);
     }
     xml.end();

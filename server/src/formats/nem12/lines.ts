@@ -17,10 +17,10 @@ export class Lines {
    */
   write(piece: Uint8Array): string[] {
     const text = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString("latin1");
-    if (this.count === 0 && this.#rest === "" && /^(?:\u00ff\u00fe|\u00fe\u00ff)/.test(text)) {
+    const lines = (this.#rest + text).split("\n");
+    if (this.count === 0 && (lines[0]!.startsWith("\u00ff\u00fe") || lines[0]!.startsWith("\u00fe\u00ff"))) {
       throw new Fault('The file is saved as "Unicode" (UTF-16). Save it as plain CSV.', { line: 1 });
     }
-    const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop()!;
     this.#check(this.#rest, lines.length + 1);
     for (let i = 0; i < lines.length; i++) {
@@ -28,7 +28,7 @@ export class Lines {
       this.#check(line, i + 1);
       if (line.endsWith("\r")) lines[i] = line.slice(0, -1);
     }
-    if (this.count === 0 && lines.length > 0) lines[0] = lines[0]!.replace(/^\u00ef\u00bb\u00bf/, "");
+    if (this.count === 0 && lines.length > 0) lines[0] = withoutMark(lines[0]!);
     this.count += lines.length;
     return lines;
   }
@@ -36,7 +36,7 @@ export class Lines {
   /** The last line when the file does not end with a line end. */
   end(): string[] {
     if (this.#rest === "") return [];
-    const line = this.count === 0 ? this.#rest.replace(/^\u00ef\u00bb\u00bf/, "") : this.#rest;
+    const line = this.count === 0 ? withoutMark(this.#rest) : this.#rest;
     this.#rest = "";
     this.count += 1;
     return [line.endsWith("\r") ? line.slice(0, -1) : line];
@@ -47,6 +47,11 @@ export class Lines {
     const message = `The line is longer than ${lineLengthMax} characters: this is no meter data file.`;
     throw new Fault(message, { line: this.count + ahead });
   }
+}
+
+/** Text, read as Latin-1, without the byte order mark of UTF-8. */
+export function withoutMark(text: string): string {
+  return text.startsWith("\u00ef\u00bb\u00bf") ? text.slice(3) : text;
 }
 
 /** Fields of a line; quotes around a field are taken off. */

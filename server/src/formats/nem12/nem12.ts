@@ -1,7 +1,7 @@
 import { pieces } from "../chunks.ts";
 import type { Format, Item, ReadOptions } from "../item.ts";
 import { Problems } from "../problems.ts";
-import { Lines } from "./lines.ts";
+import { Lines, withoutMark } from "./lines.ts";
 import { Records } from "./records.ts";
 
 /**
@@ -16,13 +16,12 @@ export const nem12: Format = {
 };
 
 function detect(head: Uint8Array): number {
-  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, 4_096)).toString("latin1");
-  const lines = text.replace(/^\u00ef\u00bb\u00bf/, "").split(/\r?\n/);
-  const first = lines.find((line) => line.trim() !== "") ?? "";
-  if (/^"?100"?,"?NEM1[23]"?(,|$)/.test(first.slice(0, 200))) return 1;
+  const text = withoutMark(Buffer.from(head.subarray(0, 1_000)).toString("latin1")).trimStart();
+  const first = text.split("\n", 1)[0]!.trimEnd();
+  if (/^"?100"?,"?NEM1[23]"?(,|$)/.test(first)) return 1;
   // Retailers leave the header out; a stream record with its unit and minutes is as telling.
-  if (/^200,[A-Z0-9]{10,11},([^,]{0,240},){6}(1|5|10|15|30|60)(,|$)/.test(first.slice(0, 600))) return 0.9;
-  if (/^250,[A-Z0-9]{10,11},([^,]{0,240},){5}[IE],/.test(first.slice(0, 600))) return 0.9;
+  if (/^200,[A-Z0-9]{10,11},([^,]{0,240},){6}(1|5|10|15|30|60)(,|$)/.test(first)) return 0.9;
+  if (/^250,[A-Z0-9]{10,11},([^,]{0,240},){5}[IE],/.test(first)) return 0.9;
   return first.startsWith("100,NEM") ? 0.5 : 0;
 }
 
@@ -40,12 +39,14 @@ async function* read(
   try {
     for await (const piece of pieces(source)) {
       readAll(lines.write(piece));
-      yield [...problems.take(), ...records.take()];
+      if (problems.waiting) yield problems.take();
+      yield records.take();
     }
     readAll(lines.end());
     records.end();
   } catch (reason) {
     problems.stop(reason);
   }
-  yield [...records.take(), ...problems.end()];
+  yield records.take();
+  yield problems.end();
 }
