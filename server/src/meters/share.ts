@@ -1,5 +1,5 @@
 import { listSubscribers, managerOf } from "../accounts/accounts.ts";
-import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
+import { any, empty, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { newId } from "../platform/id.ts";
 import { type Doing, log } from "./activity.ts";
 
@@ -77,11 +77,19 @@ async function passOn(tx: Tx, { from, meterIds, level, ...doing }: PassOn): Prom
   if (meterIds.length === 0 || level >= levelsMax) return;
   const manager = await managerOf(tx, from);
   const others = (await listSubscribers(tx, from)).map(({ subscriber }) => subscriber._id);
+  const received = new Map<string, string[]>();
   for (const to of new Set(manager === null ? others : [manager, ...others])) {
-    // Webs of accounts that subscribe to each other end: a copy of a copy goes only to who has no other.
+    // Webs of accounts that subscribe to each other end: a copy of a copy goes only to who has no other. So everybody
+    // gets theirs from here before anybody passes on.
     const wanted = level === 0 || to === manager ? meterIds : await withoutReference(tx, to, meterIds);
     const copies = await copyTo(tx, { ...doing, meterIds: wanted, to, as: "shared", bySelf: true });
-    await passOn(tx, { ...doing, from: to, meterIds: copies.map((copy) => copy.id), level: level + 1 });
+    received.set(
+      to,
+      copies.map((copy) => copy.id),
+    );
+  }
+  for (const [to, copyIds] of received) {
+    await passOn(tx, { ...doing, from: to, meterIds: copyIds, level: level + 1 });
   }
 }
 
