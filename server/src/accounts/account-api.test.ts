@@ -365,6 +365,20 @@ describe("rights", () => {
     expect(await api.db.rows(sql`select a::text from account a order by id`)).toEqual(before);
   });
 
+  test("a subaccount is found below its own manager only", async () => {
+    const [one, other] = [await subaccount(), await subaccount()];
+    for (const path of [
+      `/accounts/${one._id}/subaccounts/${other._id}`,
+      `/accounts/${one._id}/subaccounts/${one._id}`,
+      `/accounts/me/subaccounts/${manager.id}`,
+      "/accounts/me/subaccounts/me",
+    ]) {
+      expect([(await api.call("GET", path, { token: manager.token })).status, path]).toEqual([404, path]);
+      const put = await api.call("PUT", path, { token: manager.token, body: { name: "x" } });
+      expect([put.status, path]).toEqual([404, path]);
+    }
+  });
+
   test("X-Subaccount acts in an account that the token's account manages now, and in no other", async () => {
     const sub = await subaccount({ name: "Acted in" });
     const ask = (id: string, token = manager.token) =>

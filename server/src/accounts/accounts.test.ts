@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newAccount } from "../../../test/harness/accounts.ts";
 import { testClock } from "../../../test/harness/api.ts";
 import { type TestDatabase, testDatabase } from "../../../test/harness/database.ts";
-import { sql, sqlState } from "../platform/db.ts";
+import { type Db, sql, sqlState } from "../platform/db.ts";
 import { newId } from "../platform/id.ts";
 import { type Keys, loadKeys } from "../platform/secrets.ts";
 import {
   accountByUsername,
   accountRefs,
+  addCollaborator,
   addSubscriber,
   assertMayDelete,
   audit,
@@ -20,6 +21,7 @@ import {
   subaccountsOf,
 } from "./accounts.ts";
 import { giveTryBack, takeTry } from "./login-budget.ts";
+import { changeCollaborator } from "./members.ts";
 
 let t: TestDatabase;
 let keys: Keys;
@@ -30,6 +32,16 @@ beforeAll(async () => {
   keys = await loadKeys({ db: t.db, clock, source: { text: "5e".repeat(32) } });
 });
 afterAll(() => t.drop());
+
+/** Resolves when a statement of this database waits for a lock. */
+async function untilOneWaits(db: Db): Promise<void> {
+  for (;;) {
+    const waiting = await db.rows(
+      sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    if (waiting.length > 0) return;
+  }
+}
 
 const make = (options = {}) => newAccount({ db: t.db, keys, clock }, options);
 
@@ -97,7 +109,7 @@ describe("deletion", () => {
     ).rejects.toMatchObject({ code: "not_found" });
   });
 
-  test("waits until the account manages nobody, also when a subaccount is made at the same time", async () => {
+  test("waits until the account manages nobody", async () => {
     const manager = await make();
     const sub = await make({ managerId: manager.id });
     await expect(assertMayDelete(t.db, manager.id)).rejects.toThrow("1 subaccounts");
@@ -105,12 +117,24 @@ describe("deletion", () => {
       t.db.transaction((tx) => markDeleted(tx, { db: t.db, keys }, { id, now: clock.now() }));
     await expect(remove(manager.id)).rejects.toMatchObject({ code: "conflict" });
     await remove(sub.id);
-    const results = await Promise.allSettled([remove(manager.id), make({ managerId: manager.id })]);
-    expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
-    const orphans = await t.db.rows(
-      sql`select from account a join account m on m.id = a.manager_id where a.deleted is null and m.deleted is not null`,
-    );
-    expect(orphans).toHaveLength(0);
+    await remove(manager.id);
+  });
+
+  test("and a subaccount made at the same time exclude each other", async () => {
+    const manager = await make();
+    const mayCommit = Promise.withResolvers<void>();
+    const removed = Promise.withResolvers<void>();
+    const removal = t.db.transaction(async (tx) => {
+      await markDeleted(tx, { db: t.db, keys }, { id: manager.id, now: clock.now() });
+      removed.resolve();
+      await mayCommit.promise;
+    });
+    await removed.promise;
+    const creation = make({ managerId: manager.id }).catch((error) => error);
+    await untilOneWaits(t.db);
+    mayCommit.resolve();
+    await removal;
+    expect(await creation).toMatchObject({ code: "not_found" });
   });
 });
 
@@ -158,6 +182,38 @@ describe("audit log", () => {
     await asOwner(`delete from audit where id = ${second}`);
     expect(await brokenAudit(t.db, id)).toBe(third);
   });
+});
+
+test("two administrators who remove each other at once: one stays", async () => {
+  const organization = await make({ is_organization: true });
+  const people = [await make(), await make()];
+  const [one, two] = await t.db.transaction(async (tx) => {
+    const added = [];
+    for (const person of people) {
+      const member = { organizationId: organization.id, accountId: person.id, now: clock.now() };
+      added.push(await addCollaborator(tx, { ...member, role: "administrator" }));
+    }
+    return added;
+  });
+  const mayCommit = Promise.withResolvers<void>();
+  const removed = Promise.withResolvers<void>();
+  const remove = { organizationId: organization.id, role: null };
+  const first = t.db.transaction(async (tx) => {
+    await changeCollaborator(tx, { ...remove, id: one!.id });
+    removed.resolve();
+    await mayCommit.promise;
+  });
+  await removed.promise;
+  let over = false;
+  const second = t.db
+    .transaction((tx) => changeCollaborator(tx, { ...remove, id: two!.id }))
+    .catch((error) => error)
+    .finally(() => (over = true));
+  await Promise.race([untilOneWaits(t.db), second]);
+  expect(over).toBe(false);
+  mayCommit.resolve();
+  await first;
+  expect(await second).toMatchObject({ code: "conflict" });
 });
 
 describe("login budget", () => {
