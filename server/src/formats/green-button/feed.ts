@@ -1,4 +1,5 @@
 import { parseDecimal } from "../../platform/decimal.ts";
+import { instantOf } from "../instant.ts";
 import type { Item } from "../item.ts";
 import { Fault, type Problems } from "../problems.ts";
 import { detached } from "../text.ts";
@@ -273,7 +274,7 @@ export class Feed implements XmlHandler {
     if (name === "entry") this.#endEntry();
     else if (name === "title" && parent === "atom:entry") this.#title = detached(text.slice(0, 200));
     else if (name === "updated" && parent === "atom:feed" && this.#book.version === undefined) {
-      const version = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text.slice(0, 40)) : Number.NaN;
+      const version = changedAt(text);
       if (!Number.isNaN(version)) this.#book.version = version;
       else
         this.#problems.warning(`"${text.slice(0, 40)}" is no time of the last change.`, {
@@ -321,4 +322,11 @@ export class Feed implements XmlHandler {
     const found = [...this.#resources].join(", ");
     this.#problems.info(`There is no meter data in this file${found === "" ? "" : `: it holds ${found}`}.`);
   }
+}
+
+/** Time of an Atom `updated`. Seen: a date alone, and times without a zone; both are read as UTC. */
+function changedAt(text: string): number {
+  if (text.length > 40) return Number.NaN;
+  const instant = instantOf(text.length === 10 ? `${text}T00:00:00Z` : text);
+  return Number.isNaN(instant) ? instantOf(`${text}Z`) : instant;
 }

@@ -1,9 +1,9 @@
-import { parseDecimal } from "../../platform/decimal.ts";
 import type { IntervalItem, Item, Quality, ReadOptions } from "../item.ts";
 import { lostDigits } from "../meter-number.ts";
 import type { Problems } from "../problems.ts";
 import { detached } from "../text.ts";
 import { fieldsOf } from "./lines.ts";
+import { registerStates } from "./register.ts";
 import { directionOfSuffix, marketTime, qualityOf, type Stream, Streams } from "./streams.ts";
 
 interface IntervalStream extends Stream {
@@ -135,6 +135,7 @@ export class Records {
     if (stream === "none")
       return this.#wrong(line, null, "An interval record (300) without a record 200 before it");
     if (stream === "skip") return;
+    this.#refused = true;
     const wanted = 1440 / stream.minutes;
     const date = fields[1]?.trim() ?? "";
     const start = date.length === 8 ? marketTime(date) : undefined;
@@ -294,81 +295,17 @@ export class Records {
     return version ?? this.#created;
   }
 
-  /** A 250 record of NEM13: the state of a register at two instants and the quantity between them. */
   #readRegister(fields: string[], line: number): undefined {
-    const meter = detached(fields[1]?.trim() ?? "");
-    if (!this.#isMeter(meter, line)) return;
-    if (fields.length < 20) {
-      return this.#wrong(line, null, `A record 250 has 23 fields, this one has ${fields.length}`);
-    }
-    const suffix = fields[4]!.trim();
-    const channel = detached((suffix === "" ? fields[3]!.trim() : suffix).slice(0, 40));
-    const sign = fields[7]!.trim();
-    const unit = this.#streams.unit(fields[19] ?? "", { channel, line });
-    if (unit === undefined) return;
-    if (sign !== "I" && sign !== "E") {
-      return this.#wrong(
-        line,
-        "DirectionIndicator",
-        `The direction "${sign.slice(0, 20)}" is neither I nor E`,
-      );
-    }
-    // "Import" and "export" are the market's words, as in the suffixes of NEM12.
-    const direction = sign === "E" ? "consumption" : "production";
-    const stream: Stream = { meter, channel, ...unit, direction, register: true };
-    const version = this.#version(fields[21], line);
-    const previous = this.#reading(fields, 8, { stream, line, name: "Previous" });
-    const current = this.#reading(fields, 13, { stream, line, name: "Current" });
-    if (previous === undefined || current === undefined) return;
-    if (current.time < previous.time) {
-      return this.#wrong(
-        line,
-        "CurrentRegisterReadDateTime",
-        "The current reading is older than the previous one",
-      );
-    }
-    this.#checkQuantity(fields, line);
-    const series = this.#streams.number(stream, this.#out);
+    const read = registerStates(fields, line, {
+      streams: this.#streams,
+      wrong: (field, what) => this.#wrong(line, field, what),
+      isMeter: (text) => this.#isMeter(text, line),
+      version: (printed) => this.#version(printed, line),
+    });
+    if (read === undefined) return;
+    const series = this.#streams.number(read.stream, this.#out);
     if (series === undefined) return;
-    for (const reading of [previous, current]) {
-      this.#values += 1;
-      this.#out.push({
-        kind: "reading",
-        series,
-        line,
-        ...reading,
-        ...(version === undefined ? {} : { version }),
-      });
-    }
-  }
-
-  #reading(
-    fields: string[],
-    at: number,
-    { stream, line, name }: { stream: Stream; line: number; name: string },
-  ): { time: number; value: number | null; quality: Quality; code: string } | undefined {
-    const [text = "", printedTime = "", code = ""] = fields.slice(at, at + 3).map((field) => field.trim());
-    const time = marketTime(printedTime);
-    const number = stream.scale.parse(text);
-    const quality = qualityOf(code);
-    const field = `${name}RegisterRead`;
-    if (number === undefined && text !== "") this.#wrong(line, field, `"${text.slice(0, 40)}" is no number`);
-    else if (time === undefined) {
-      this.#wrong(line, `${field}DateTime`, `"${printedTime.slice(0, 20)}" is no date and time`);
-    } else if (quality === undefined) {
-      this.#wrong(line, `${name}QualityMethod`, `"${code.slice(0, 20)}" is no quality flag`);
-    } else {
-      const value = number === undefined || quality === "missing" ? null : number.value;
-      return { time, value, quality: value === null ? "missing" : quality, code };
-    }
-    return undefined;
-  }
-
-  /** The quantity is not read, but when it is no number the columns are likely to have moved. */
-  #checkQuantity(fields: string[], line: number): undefined {
-    const quantity = fields[18]!.trim();
-    if (quantity !== "" && parseDecimal(quantity, { mark: "." }) === undefined) {
-      this.#wrong(line, "Quantity", `The quantity "${quantity.slice(0, 40)}" is no number`);
-    }
+    this.#values += read.states.length;
+    for (const state of read.states) this.#out.push({ kind: "reading", series, line, ...state });
   }
 }
