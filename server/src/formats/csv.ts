@@ -1,5 +1,5 @@
-import type { Problems } from "./problems.ts";
-import { lineLengthMax, TextFault } from "./text.ts";
+import { Fault, type Problems } from "./problems.ts";
+import { lineLengthMax } from "./text.ts";
 
 /** One row of a table. */
 export interface Row {
@@ -212,7 +212,7 @@ export async function* csvRows(
       if (scanner.failed) return;
     }
   } catch (fault) {
-    if (!(fault instanceof TextFault)) throw fault;
+    if (!(fault instanceof Fault)) throw fault;
     problems.error(fault.message, { line: scanner.line });
     return;
   }

@@ -1,8 +1,8 @@
 import iconv from "iconv-lite";
 import { describe, expect, test } from "vitest";
 import { CsvScanner, csvRows, type Row } from "./csv.ts";
-import { Problems } from "./problems.ts";
-import { detached, detectEncoding, type Encoding, lineLengthMax, TextFault, texts } from "./text.ts";
+import { Fault, Problems } from "./problems.ts";
+import { detached, detectEncoding, type Encoding, lineLengthMax, texts } from "./text.ts";
 
 async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array, void, undefined> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -59,7 +59,7 @@ describe("encodings", () => {
 
   test("a file that mixes UTF-8 and single bytes is refused, not guessed", async () => {
     const mixed = Buffer.concat([Buffer.from(`${"x;y\n".repeat(40_000)}ä\n`), Buffer.from("ä", "latin1")]);
-    await expect(decode(mixed, 65_536)).rejects.toThrow(TextFault);
+    await expect(decode(mixed, 65_536)).rejects.toThrow(Fault);
     await expect(
       decode(Buffer.concat([Buffer.from("\ufeffa\n"), Buffer.from([0xe4, 0x0a])]), 9),
     ).rejects.toThrow("UTF-8");

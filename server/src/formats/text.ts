@@ -1,6 +1,7 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import iconv from "iconv-lite";
 import { pieces } from "./chunks.ts";
+import { Fault } from "./problems.ts";
 
 /** Encodings that meter files come in. `windows-1252` also reads ISO-8859-1 (it only adds printable signs). */
 export const encodings = [
@@ -12,9 +13,6 @@ export const encodings = [
   "iso-8859-15",
 ] as const;
 export type Encoding = (typeof encodings)[number];
-
-/** The bytes are not text in the encoding; the message says what to do. */
-export class TextFault extends Error {}
 
 /** Longest line or quoted cell, in characters. */
 export const lineLengthMax = 1_000_000;
@@ -88,7 +86,7 @@ export interface TextOptions {
 
 /**
  * The file as text, piece by piece, without byte-order mark and NUL characters. A piece never cuts a character.
- * @throws TextFault when the bytes are not text in the detected or stated encoding
+ * @throws Fault when the bytes are not text in the detected or stated encoding
  */
 export async function* texts(
   source: AsyncIterable<Uint8Array>,
@@ -176,7 +174,7 @@ class Decoder {
       return whole.toString("utf8");
     }
     if (!this.#open || hasUtf8Character(bytes)) {
-      throw new TextFault(
+      throw new Fault(
         "The file is not valid UTF-8 from here on: it is damaged or mixes encodings. Save it again as UTF-8, " +
           "or state the encoding.",
       );
@@ -195,7 +193,7 @@ class Decoder {
   /** Refuses what no text in a single-byte code page holds: the file is binary, compressed or encrypted. */
   #single(text: string): string {
     if (text.includes("\ufffd")) {
-      throw new TextFault(
+      throw new Fault(
         `The bytes here are not text in ${this.#encoding}: the file is damaged, compressed or in another encoding. ` +
           "Save it again as UTF-8, or state the encoding.",
       );

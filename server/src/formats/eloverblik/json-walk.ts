@@ -1,4 +1,5 @@
 import Tokenizer from "@streamparser/json/tokenizer.js";
+import { Fault } from "../problems.ts";
 
 /** Deepest nesting. Meter documents need ten levels; a bomb has a hundred thousand. */
 const depthMax = 64;
@@ -6,15 +7,6 @@ const depthMax = 64;
 const tokenBytesMax = 1_000_000;
 /** Most members that are kept of one object. */
 const membersMax = 200;
-
-/** The document is not sound JSON; the message says why, `line` where. */
-export class JsonFault extends Error {
-  readonly line: number;
-  constructor(message: string, line: number) {
-    super(message);
-    this.line = line;
-  }
-}
 
 /** An object or array that is being read. */
 export interface Node {
@@ -50,11 +42,11 @@ export class JsonWalk {
     this.#onObject = onObject;
     this.#tokenizer.onToken = ({ token, value, offset }) => this.#token(token, value, offset);
     this.#tokenizer.onError = (error) => {
-      throw new JsonFault(`The file is not valid JSON: ${error.message.slice(0, 200)}`, this.#line);
+      throw new Fault(`The file is not valid JSON: ${error.message.slice(0, 200)}`, { line: this.#line });
     };
   }
 
-  /** The next piece. @throws JsonFault */
+  /** The next piece. @throws Fault */
   write(text: string): void {
     this.#bytes = Buffer.from(text);
     this.#counted = 0;
@@ -62,17 +54,15 @@ export class JsonWalk {
     this.#count(this.#bytes.length);
     this.#base += this.#bytes.length;
     if (this.#base - this.#lastToken > tokenBytesMax) {
-      throw new JsonFault(`A text is longer than ${tokenBytesMax} bytes.`, this.#line);
+      throw new Fault(`A text is longer than ${tokenBytesMax} bytes.`, { line: this.#line });
     }
   }
 
-  /** The end of the file. @throws JsonFault when the document is cut off */
+  /** The end of the file. @throws Fault when the document is cut off */
   end(): void {
     if (!this.#ended) {
-      throw new JsonFault(
-        "The file ends in the middle of the document: it is cut off. Fetch it again.",
-        this.#line,
-      );
+      throw new Fault(
+        "The file ends in the middle of the document: it is cut off. Fetch it again.", { line: this.#line });
     }
   }
 
@@ -110,12 +100,12 @@ export class JsonWalk {
   }
 
   #open(array: boolean): void {
-    if (this.#ended) throw new JsonFault("Something follows the end of the document.", this.#line);
+    if (this.#ended) throw new Fault("Something follows the end of the document.", { line: this.#line });
     const parent = this.#node;
     let depth = 1;
     for (let above = parent; above !== undefined; above = above.parent) depth++;
     if (depth > depthMax)
-      throw new JsonFault(`The document is nested deeper than ${depthMax} levels.`, this.#line);
+      throw new Fault(`The document is nested deeper than ${depthMax} levels.`, { line: this.#line });
     const name = (parent?.array ? parent.name : this.#name) ?? "";
     this.#node = { name, parent, array, members: Object.create(null) as Node["members"], line: this.#line };
     this.#expectName = !array;
@@ -123,7 +113,7 @@ export class JsonWalk {
 
   #close(array: boolean): void {
     const node = this.#node;
-    if (node === undefined || node.array !== array) throw new JsonFault("Brackets do not match.", this.#line);
+    if (node === undefined || node.array !== array) throw new Fault("Brackets do not match.", { line: this.#line });
     this.#node = node.parent;
     this.#expectName = false;
     if (this.#node === undefined) this.#ended = true;
@@ -132,7 +122,7 @@ export class JsonWalk {
 
   #scalar(value: string | number | boolean | null): void {
     const node = this.#node;
-    if (node === undefined) throw new JsonFault("The document must be an object.", this.#line);
+    if (node === undefined) throw new Fault("The document must be an object.", { line: this.#line });
     if (node.array) return;
     if (this.#expectName) {
       this.#name = String(value);

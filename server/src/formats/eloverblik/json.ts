@@ -1,8 +1,8 @@
 import type { Format, Item, ReadOptions } from "../item.ts";
-import { Problems } from "../problems.ts";
-import { detectEncoding, TextFault, texts } from "../text.ts";
+import { Fault, Problems } from "../problems.ts";
+import { detectEncoding, texts } from "../text.ts";
 import { WallClock } from "../wall-clock.ts";
-import { JsonFault, JsonWalk } from "./json-walk.ts";
+import { JsonWalk } from "./json-walk.ts";
 import { MarketDocument } from "./market-document.ts";
 
 /** Zone by which Danish metering points count their days. */
@@ -40,14 +40,12 @@ async function* read(
       if (problems.waiting) items.push(...problems.take());
       if (items.length > 0) yield items;
       if (document.book.full) break;
-      if (document.overfull)
-        throw new JsonFault("The values stand before their unit and meter; too many to hold.", 1);
+      if (document.overfull) throw new Fault("The values stand before their unit and meter; too many to hold.");
     }
     if (!document.book.full) walk.end();
   } catch (fault) {
-    if (fault instanceof JsonFault) problems.error(fault.message, { line: fault.line });
-    else if (fault instanceof TextFault) problems.error(fault.message);
-    else throw fault;
+    if (!(fault instanceof Fault)) throw fault;
+    problems.error(fault.message, fault.place);
   }
   if (document.values === 0 && problems.errors === 0) {
     problems.error("The file holds no values. Fetch a period and metering points that have some.");
