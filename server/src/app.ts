@@ -1,10 +1,20 @@
 import { accountEndpoints } from "./accounts/api.ts";
+import { erasureEndpoints } from "./erasure/api.ts";
+import { eraseAccountJob } from "./erasure/erasure.ts";
 import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
+import { seriesEndpoints } from "./series/api.ts";
+import { treeEndpoints } from "./trees/api.ts";
 
 /** The table of contents: every endpoint of the API. */
-export const endpoints: readonly Endpoint[] = [...accountEndpoints, ...meterEndpoints];
+export const endpoints: readonly Endpoint[] = [
+  ...accountEndpoints,
+  ...meterEndpoints,
+  ...treeEndpoints,
+  ...seriesEndpoints,
+  ...erasureEndpoints,
+];
 
 /** Every kind of job. */
-export const jobKinds: readonly JobKind[] = [];
+export const jobKinds: readonly JobKind[] = [eraseAccountJob];

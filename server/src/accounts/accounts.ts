@@ -17,7 +17,7 @@ export {
 export { accountView, viewAccount } from "./account-view.ts";
 export { type AuditEntry, actorOf, audit, brokenAudit } from "./audit.ts";
 export { actIn, authenticate } from "./authenticate.ts";
-export { assertMayDelete, markDeleted } from "./deletion.ts";
+export { assertMayDelete, markDeleted, removeAccount } from "./deletion.ts";
 export { accountChange, accountCreation, accountRefView, emailText, nameText } from "./fields.ts";
 export { addCollaborator, type Collaborator } from "./members.ts";
 export { setPassword } from "./password-check.ts";

@@ -38,3 +38,8 @@ export async function markDeleted(
   await keys.forget(tx, id);
   forgetTokens(tx, db);
 }
+
+/** Takes the row of a deleted account away with everything that hangs on it; nothing when it is gone already. */
+export async function removeAccount(tx: Tx, id: string): Promise<void> {
+  await tx.run(sql`delete from account where id = ${id} and deleted is not null`);
+}

@@ -138,7 +138,8 @@ async function copySome(tx: Tx, sharing: Sharing): Promise<Copy[]> {
                         else least(meter.generation, excluded.generation) end,
       control_level = case when meter.revoked or excluded.generation < meter.generation
                            then excluded.control_level else meter.control_level end,
-      box = case when meter.revoked and meter.box_follows then excluded.box else meter.box end,
+      box = case when meter.revoked and meter.box_follows
+                 then (select parent.box from meter parent where parent.id = excluded.parent_id) else meter.box end,
       updated = excluded.updated
     returning id, root_id as "rootId", parent_id as "parentId", generation, control_level as "controlLevel"`);
   const news = copies.filter((copy) => !before.has(copy.id));

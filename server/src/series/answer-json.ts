@@ -70,7 +70,7 @@ function writePeriod(json: JsonBytes, element: Element, p: number): void {
 
 function writeValues(json: JsonBytes, values: Float64Array | undefined, points: number): void {
   if (values !== undefined) {
-    json.raw("[").values(values).raw("]");
+    json.values(values);
     return;
   }
   json.raw(points === 0 ? "[]" : `[${"null,".repeat(points - 1)}null]`);

@@ -226,14 +226,14 @@ function commonZone(meters: readonly { timezone: string }[]): string {
   return best;
 }
 
+/** 404 when the node is not the account's. */
 async function treeSum(
   nodeId: string,
   who: Caller,
   types: string[] | undefined,
   deps: Deps,
-): Promise<Summed | undefined> {
+): Promise<Summed> {
   const found = await metersBelow(deps.db, who.accountId, nodeId);
-  if (found === undefined) return undefined;
   const meters = found.filter(
     (meter) =>
       !meter.revoked &&
@@ -266,8 +266,8 @@ const readConsumption = endpoint({
     const asked = askedOf(params, search, consumptionMetrics);
     const found = readable((await resolveForReading(deps.db, who, [params.id]))[0]!, params.id);
     if (found !== undefined) return answer(await meterElements([found], asked, deps));
-    const summed = who === null ? undefined : await treeSum(params.id, who, search.type, deps);
-    if (summed === undefined) throw missing(who);
+    if (who === null) throw missing(who);
+    const summed = await treeSum(params.id, who, search.type, deps);
     return answer([await sumElement(summed, asked, { tree_id: params.id }, deps)]);
   },
 });
@@ -325,7 +325,6 @@ const readCosts = endpoint({
     const found = readable((await resolveForReading(deps.db, who, [params.id]))[0]!, params.id);
     if (found !== undefined) return answer(await costElements(found, asked, deps));
     const summed = await treeSum(params.id, who, search.type, deps);
-    if (summed === undefined) throw notFound();
     return answer(await treeCosts(summed, asked, { account_id: who.accountId, tree_id: params.id }, deps));
   },
 });

@@ -158,6 +158,21 @@ function startOf(text: string, field: string, errors: FieldErrors): number {
   return start ?? Number.NaN;
 }
 
+const revisionReply = z.object({
+  metric: z.string(),
+  currency: z.string().nullable(),
+  granularity: z.enum(granularities),
+  period: z.string(),
+  start_date: z.string(),
+  old_value: z.number(),
+  old_origin: z.string(),
+  old_quality: z.string(),
+  old_document: z.string(),
+  value: z.number().nullable(),
+  document: z.string(),
+  replaced: z.string(),
+});
+
 const getRevisions = endpoint({
   method: "GET",
   path: "/meters/:id/revisions",
@@ -172,20 +187,7 @@ const getRevisions = endpoint({
     offset: integer({ min: 0 }).optional(),
     limit: integer({ min: 1 }).default(50),
   }),
-  reply: z.object({
-    metric: z.string(),
-    currency: z.string().nullable(),
-    granularity: z.enum(granularities),
-    period: z.string(),
-    start_date: z.string(),
-    old_value: z.number(),
-    old_origin: z.string(),
-    old_quality: z.string(),
-    old_document: z.string(),
-    value: z.number().nullable(),
-    document: z.string(),
-    replaced: z.string(),
-  }),
+  reply: z.array(revisionReply),
   list: true,
   async handle({ params, query, who }, deps) {
     const meter = await readableMeter(params.id, who, deps);

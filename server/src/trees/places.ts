@@ -1,5 +1,6 @@
 import { type PathStep, type Places, type ReadingMeter, readingMeters } from "../meters/meters.ts";
 import { any, type Queryable, type Sql, sql } from "../platform/db.ts";
+import { multiplyExact } from "../platform/decimal.ts";
 import { belowPath, depthOf, nodeById, stepsOf } from "./node.ts";
 
 /** What meters show of trees: where a meter is, and which meters are below nodes. */
@@ -84,7 +85,7 @@ export async function metersBelow(db: Queryable, accountId: string, nodeId: stri
   return [...chosen.values()]
     .map(({ node_id, path: _, factor, ...meter }) => ({
       ...meter,
-      factor: factor * (factors.get(node_id) ?? 1),
+      factor: multiplyExact(factor, factors.get(node_id) ?? 1),
     }))
     .sort((one, other) => (one.id < other.id ? -1 : 1));
 }
@@ -94,7 +95,7 @@ function factorsBelow(top: string, nodes: readonly NodeFactor[]): Map<string, nu
   const factors = new Map<string, number>();
   for (const { id, path, factor } of nodes) {
     if (path === top) factors.set(id, 1);
-    else factors.set(id, factor * (factors.get(stepsOf(path).at(-2)!) ?? 1));
+    else factors.set(id, multiplyExact(factor, factors.get(stepsOf(path).at(-2)!) ?? 1));
   }
   return factors;
 }
