@@ -226,3 +226,32 @@ describe("opened files tell everything as problems", () => {
     expect(told[0]!.problems[0]).toMatch(/^error: .*encrypted/);
   });
 });
+
+test("a file that is opened and not read is let go of", async () => {
+  let open = 0;
+  const bytes = zipOf([
+    { name: "a.csv", content: Buffer.from(text) },
+    { name: "b.csv", content: Buffer.from(text) },
+  ]);
+  const source: FileSource = {
+    ...memoryFile("a.zip", bytes),
+    async *read(from, to) {
+      open += 1;
+      try {
+        // Byte by byte, so that a stream that nobody ends stays open.
+        for (let at = from; at < to; at++) yield bytes.subarray(at, at + 1);
+      } finally {
+        open -= 1;
+      }
+    },
+  };
+  const names: string[] = [];
+  for await (const { name } of openFiles(source)) names.push(name);
+  expect(names).toEqual(["a.zip/a.csv", "a.zip/b.csv"]);
+  for await (const { name } of openFiles(source)) {
+    names.push(name);
+    break;
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(open).toBe(0);
+});
