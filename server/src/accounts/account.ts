@@ -105,15 +105,21 @@ export async function timezoneOf(db: Queryable, id: string): Promise<string> {
 }
 
 /**
- * The part of the series store that a root meter of this account belongs to. Computed once, when the meter is made,
- * and stored with it: the account may be given more parts later.
+ * The parts of the series store that root meters of this account belong to, in the order of their ids. Computed once,
+ * when a meter is made, and stored with it: the account may be given more parts later.
  */
-export async function partOf(db: Queryable, accountId: string, meterId: string): Promise<number> {
+export async function partsOf(
+  db: Queryable,
+  accountId: string,
+  meterIds: readonly string[],
+): Promise<number[]> {
   const row = await db.maybe<{ part: number; parts: number }>(
     sql`select part, parts from account where id = ${accountId}`,
   );
   if (row === undefined) throw notFound(`account ${accountId}`);
-  return row.part + (createHash("sha256").update(meterId).digest().readUInt32BE(0) % row.parts);
+  return meterIds.map(
+    (id) => row.part + (createHash("sha256").update(id).digest().readUInt32BE(0) % row.parts),
+  );
 }
 
 export interface NewAccount extends Partial<Profile> {

@@ -16,7 +16,7 @@ import {
   listSubscribers,
   managerOf,
   markDeleted,
-  partOf,
+  partsOf,
   removeSubscriber,
   subaccountsOf,
 } from "./accounts.ts";
@@ -53,13 +53,14 @@ describe("accounts", () => {
     );
     expect(new Set(parts.map((row) => row.part)).size).toBe(2);
     const { part } = await t.db.one<{ part: number }>(sql`select part from account where id = ${one.id}`);
-    expect(await partOf(t.db, one.id, newId(0))).toBe(part);
+    expect(await partsOf(t.db, one.id, [newId(0)])).toEqual([part]);
     await t.db.run(sql`update account set parts = 4 where id = ${one.id}`);
     const found = new Set<number>();
-    for (let i = 0; i < 200; i++) found.add((await partOf(t.db, one.id, newId(i))) - part);
+    const meters = Array.from({ length: 200 }, (_, i) => newId(i));
+    for (const place of await partsOf(t.db, one.id, meters)) found.add(place - part);
     expect([...found].sort()).toEqual([0, 1, 2, 3]);
     const meter = newId(0);
-    expect(await partOf(t.db, one.id, meter)).toBe(await partOf(t.db, one.id, meter));
+    expect(await partsOf(t.db, one.id, [meter])).toEqual(await partsOf(t.db, one.id, [meter]));
   });
 
   test("references leave out who is unknown or deleted", async () => {

@@ -9,7 +9,7 @@ export {
   managerOf,
   manages,
   type NewAccount,
-  partOf,
+  partsOf,
   subaccountsOf,
   timezoneOf,
   updateAccount,

@@ -1,4 +1,4 @@
-import { partOf, timezoneOf } from "../accounts/accounts.ts";
+import { partsOf, timezoneOf } from "../accounts/accounts.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
@@ -133,12 +133,6 @@ function keyOf({
   return ean === undefined || ean === null
     ? null
     : JSON.stringify([ean, channel ?? "", representation ?? ""]);
-}
-
-async function partsOf(db: Queryable, holderId: string, ids: readonly string[]): Promise<number[]> {
-  const parts: number[] = [];
-  for (const id of ids) parts.push(await partOf(db, holderId, id));
-  return parts;
 }
 
 function rowOf(spec: NewMeter, { id, part, zone }: { id: string; part: number; zone: string }): object {
