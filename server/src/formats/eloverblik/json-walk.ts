@@ -61,8 +61,9 @@ export class JsonWalk {
   /** The end of the file. @throws Fault when the document is cut off */
   end(): void {
     if (!this.#ended) {
-      throw new Fault(
-        "The file ends in the middle of the document: it is cut off. Fetch it again.", { line: this.#line });
+      throw new Fault("The file ends in the middle of the document: it is cut off. Fetch it again.", {
+        line: this.#line,
+      });
     }
   }
 
@@ -113,7 +114,8 @@ export class JsonWalk {
 
   #close(array: boolean): void {
     const node = this.#node;
-    if (node === undefined || node.array !== array) throw new Fault("Brackets do not match.", { line: this.#line });
+    if (node === undefined || node.array !== array)
+      throw new Fault("Brackets do not match.", { line: this.#line });
     this.#node = node.parent;
     this.#expectName = false;
     if (this.#node === undefined) this.#ended = true;

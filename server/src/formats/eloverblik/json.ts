@@ -40,7 +40,8 @@ async function* read(
       if (problems.waiting) items.push(...problems.take());
       if (items.length > 0) yield items;
       if (document.book.full) break;
-      if (document.overfull) throw new Fault("The values stand before their unit and meter; too many to hold.");
+      if (document.overfull)
+        throw new Fault("The values stand before their unit and meter; too many to hold.");
     }
     if (!document.book.full) walk.end();
   } catch (fault) {

@@ -68,12 +68,14 @@ export class DatePattern {
   constructor(text: string) {
     this.text = text;
     this.#steps = stepsOf(text);
-    const has = (part: Part): boolean => this.#steps.some((step) => step.do === "number" && step.part === part);
+    const has = (part: Part): boolean =>
+      this.#steps.some((step) => step.do === "number" && step.part === part);
     this.hasTime = has("hour") || has("halfHour");
     this.hasDay = has("day");
     this.hasOffset = this.#steps.some((step) => step.do === "offset");
     const month = has("month") || this.#steps.some((step) => step.do === "monthName");
-    if (!(has("year") || has("shortYear")) || !month) throw new PatternFault(`"${text}" lacks the year or the month.`);
+    if (!(has("year") || has("shortYear")) || !month)
+      throw new PatternFault(`"${text}" lacks the year or the month.`);
     if (this.hasTime && !this.hasDay) throw new PatternFault(`"${text}" has an hour but no day.`);
   }
 
@@ -227,7 +229,8 @@ function skipLetters(text: string, from: number): number {
   let at = from;
   for (;;) {
     const code = text.charCodeAt(at);
-    const letter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || (code >= 0xc0 && code <= 0x17f);
+    const letter =
+      (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || (code >= 0xc0 && code <= 0x17f);
     if (!letter) return at;
     at++;
   }
@@ -244,6 +247,19 @@ function twoDigits(text: string, at: number): number {
  * Only dates between dots are surely day first: no country writes the month first with dots.
  */
 export function patternsOf(text: string): string[] {
+  let patterns = looked.get(text);
+  if (patterns === undefined) {
+    if (looked.size > 4000) looked.clear();
+    patterns = lookFor(text);
+    looked.set(text, patterns);
+  }
+  return patterns;
+}
+
+/** Detection asks several times about each of the first cells. */
+const looked = new Map<string, string[]>();
+
+function lookFor(text: string): string[] {
   const label = text.trim().replace(/[\u00a0\u202f\u2009]/g, " ");
   if (label.length < 6 || label.length > 48) return [];
   const cut = cutLabel(label);
@@ -334,5 +350,7 @@ export function timeOfDayPattern(text: string): string | undefined {
   const label = text.trim();
   if (label.length > 16 || !/^\d{1,2}:/.test(label)) return undefined;
   const pattern = timePattern(` ${label}`);
-  return pattern !== undefined && fits(`yyyy-MM-dd${pattern}`, `2024-01-01 ${label}`) ? pattern.trimStart() : undefined;
+  return pattern !== undefined && fits(`yyyy-MM-dd${pattern}`, `2024-01-01 ${label}`)
+    ? pattern.trimStart()
+    : undefined;
 }

@@ -59,9 +59,12 @@ export class Decisions {
     }
     for (const { key, how, value, reason } of this.all) {
       if (how === "assumed") {
-        problems.warning(`Taken as ${key} ${value}: ${reason}. If that is wrong, state "${key}" in the mapping.`, {
-          field: key,
-        });
+        problems.warning(
+          `Taken as ${key} ${value}: ${reason}. If that is wrong, state "${key}" in the mapping.`,
+          {
+            field: key,
+          },
+        );
       } else if (how === "open") {
         problems.error(`${reason} State "${key}" in the mapping: ${value}.`, { field: key });
       }

@@ -38,22 +38,35 @@ export interface Detection {
  */
 export function detectMapping(sample: Sample, told: Mapping): Detection {
   const decisions = new Decisions();
-  const asked: Mapping = told.timezone === undefined && sample.timezone !== undefined ? { ...told, timezone: sample.timezone } : told;
+  const asked: Mapping =
+    told.timezone === undefined && sample.timezone !== undefined
+      ? { ...told, timezone: sample.timezone }
+      : told;
   const frame = sample.rows.length === 0 ? undefined : frameOf(sample.rows, asked);
   if (frame === undefined) {
-    decisions.open("columns.start", "the column of dates; with \"date\" when its pattern is unusual", "No column of dates was found.");
+    decisions.open(
+      "columns.start",
+      'the column of dates; with "date" when its pattern is unusual',
+      "No column of dates was found.",
+    );
     return { mapping: asked, decisions, frame, confidence: 0 };
   }
   const base: Mapping = { version: 1, skipLines: frame.skipLines, headerRows: frame.headerRows };
   let mapping = joined({ ...base, ...rolesOf(frame, asked, decisions) }, asked);
   if (mapping.columns?.values === undefined && !decisions.openKeys.includes("columns.values")) {
-    decisions.open("columns.values", "headers or numbers of the columns that hold values", "No column of values was found.");
+    decisions.open(
+      "columns.values",
+      "headers or numbers of the columns that hold values",
+      "No column of values was found.",
+    );
   }
   const british = hasBritishNumbers(frame, mapping);
   const hintText = `${frame.preamble} ${frame.headers.join(" ")}`;
   const hint =
     zoneHints.find(({ words }) => says(hintText, words)) ??
-    (british ? { zone: "Europe/London", reason: "British metering point numbers, by their check digits" } : undefined);
+    (british
+      ? { zone: "Europe/London", reason: "British metering point numbers, by their check digits" }
+      : undefined);
   const zone = asked.timezone ?? hint?.zone;
   mapping = joined({ ...mapping, ...marks(frame, { mapping, told: asked, sample, decisions, zone }) }, asked);
   const around: Surroundings = {
@@ -64,7 +77,10 @@ export function detectMapping(sample: Sample, told: Mapping): Detection {
   };
   mapping = measuresOf(frame, asked, { mapping, decisions, around });
   const times = timesOf(frame, asked, { mapping, decisions, hint });
-  mapping = joined({ ...mapping, ...times, columns: mapping.columns }, { ...asked, columns: mapping.columns });
+  mapping = joined(
+    { ...mapping, ...times, columns: mapping.columns },
+    { ...asked, columns: mapping.columns },
+  );
   return { mapping, decisions, frame, confidence: decisions.confidence };
 }
 
@@ -73,7 +89,8 @@ const mpanWeights = [3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43];
 
 /** Are all meter numbers MPANs, that is British electricity metering points with a sound check digit? */
 function hasBritishNumbers(frame: Frame, mapping: Mapping): boolean {
-  const at = mapping.columns?.meter === undefined ? undefined : columnIndex(frame.headers, mapping.columns.meter);
+  const at =
+    mapping.columns?.meter === undefined ? undefined : columnIndex(frame.headers, mapping.columns.meter);
   if (at === undefined) return false;
   const isMpan = (text: string): boolean => {
     if (!/^[12]\d{12}$/.test(text.slice(0, 20))) return false;
@@ -93,7 +110,10 @@ interface MarksQuestion {
 
 /** Zones of Europe where a lone comma in a number is never a group separator. */
 function writesDecimalComma(zone: string | undefined): boolean {
-  return zone?.startsWith("Europe/") === true && !["Europe/London", "Europe/Dublin", "Europe/Zurich"].includes(zone);
+  return (
+    zone?.startsWith("Europe/") === true &&
+    !["Europe/London", "Europe/Dublin", "Europe/Zurich"].includes(zone)
+  );
 }
 
 /** Decimal mark and group separator by the numbers of all value columns. */
@@ -115,7 +135,11 @@ function marks(frame: Frame, { mapping, told, sample, decisions, zone }: MarksQu
     result.decimal = ",";
     decisions.assumed("decimal", '","', `"${found.ambiguous}" has a decimal comma, as usual in ${zone}`);
   } else if (found.ambiguous !== undefined) {
-    decisions.open("decimal", '"." or ","', `"${found.ambiguous}" could be a decimal or a number in thousands.`);
+    decisions.open(
+      "decimal",
+      '"." or ","',
+      `"${found.ambiguous}" could be a decimal or a number in thousands.`,
+    );
   }
   return result;
 }

@@ -41,7 +41,8 @@ export function halvesOf(cell: string): [string, string] | undefined {
 export function timeShapeOf(cell: string, told: DatePattern | undefined): TimeShape {
   if (cell.length < 4 || cell.length > 100) return undefined;
   // Nearly all cells are plain numbers: they are sorted out before the expensive look.
-  if (/^[+-]?\d*[.,]?\d*$/.test(cell) && !/^(19|20)\d{6}(\d{4}|\d{6})?$/.test(cell) && told === undefined) return undefined;
+  if (/^[+-]?\d*[.,]?\d*$/.test(cell) && !/^(19|20)\d{6}(\d{4}|\d{6})?$/.test(cell) && told === undefined)
+    return undefined;
   if (told?.parse(cell) || patternsOf(cell).length > 0) return "date";
   if (timeOfDayPattern(cell) !== undefined) return "time";
   return halvesOf(cell) === undefined ? undefined : "period";
@@ -72,7 +73,10 @@ export function frameOf(rows: Row[], told: Mapping): Frame | undefined {
     width: widthOf(headers, data),
     skipLines: told.skipLines ?? Math.max(0, skipped[headerStart]!.line - 1),
     headerRows,
-    preamble: preambleRows.map((row) => row.cells.join(" ")).join(" ").slice(0, 2000),
+    preamble: preambleRows
+      .map((row) => row.cells.join(" "))
+      .join(" ")
+      .slice(0, 2000),
     data,
     dateColumn: column,
   };

@@ -2,8 +2,8 @@ import { CsvScanner, csvRows, peek, type Row } from "../csv.ts";
 import type { Format, Item, ReadOptions } from "../item.ts";
 import { Fault, Problems } from "../problems.ts";
 import { detectEncoding, texts } from "../text.ts";
-import { detectMapping, sampleRows } from "./detect.ts";
 import { headDelimiter } from "./delimiter.ts";
+import { detectMapping, sampleRows } from "./detect.ts";
 import { type Mapping, parseMapping } from "./mapping.ts";
 import { planOf } from "./plan.ts";
 import { RowReader } from "./rows.ts";
@@ -29,7 +29,8 @@ function detect(head: Uint8Array, fileName: string): number {
   const rows = headRows(text);
   if (rows.length === 0) return 0;
   const { frame, confidence } = detectMapping({ rows, fileName }, { version: 1 });
-  if (frame === undefined || frame.width < 2) return /\.(csv|tsv|txt)$/i.test(fileName) && rows[0]!.cells.length > 1 ? 0.1 : 0;
+  if (frame === undefined || frame.width < 2)
+    return /\.(csv|tsv|txt)$/i.test(fileName) && rows[0]!.cells.length > 1 ? 0.1 : 0;
   return 0.2 + 0.3 * confidence;
 }
 
@@ -48,7 +49,8 @@ async function* read(
   const problems = new Problems();
   const checked = parseMapping(options.mapping);
   if ("errors" in checked) {
-    for (const error of checked.errors) problems.error(`The mapping is not sound: ${error}.`, { field: "mapping" });
+    for (const error of checked.errors)
+      problems.error(`The mapping is not sound: ${error}.`, { field: "mapping" });
     yield problems.end();
     return;
   }
@@ -83,7 +85,11 @@ async function firstBytes(
   async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       yield first;
-      for (let step = done ? undefined : await iterator.next(); step && !step.done; step = await iterator.next()) {
+      for (
+        let step = done ? undefined : await iterator.next();
+        step && !step.done;
+        step = await iterator.next()
+      ) {
         yield step.value;
       }
     } finally {

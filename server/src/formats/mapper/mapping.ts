@@ -14,7 +14,10 @@ const column = z.union([z.int().min(1).max(1024), z.string().min(1).max(200)]);
 /** One column, or several whose texts are put together with a blank: a date and a time of day. */
 const columnsJoined = z.union([column, z.array(column).min(1).max(4)]);
 const words = z.record(z.string().max(200), z.string().max(100));
-const unit = z.string().max(40).refine((text) => unitOf(text) !== undefined, { error: "is no unit that we know" });
+const unit = z
+  .string()
+  .max(40)
+  .refine((text) => unitOf(text) !== undefined, { error: "is no unit that we know" });
 const zone = z.string().max(64).refine(isZone, { error: "is no IANA time zone, as in Europe/Helsinki" });
 
 function isPattern(text: string): boolean {
@@ -33,7 +36,10 @@ const valueColumn = z.strictObject({
   to: column.optional(),
   unit: unit.optional(),
   type: z.enum(types).optional(),
-  metric: z.string().regex(/^[a-z][a-z0-9_]{0,39}$/).optional(),
+  metric: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,39}$/)
+    .optional(),
   direction: z.enum(directions).optional(),
   values: z.enum(kinds).optional(),
   /** Name of the channel; the header unless stated. */
@@ -76,19 +82,24 @@ export const mappingSchema = z.strictObject({
   /** Between groups of three digits; "" for none. */
   thousands: z.enum(["", ".", ",", " ", "'"]).optional(),
   /** Pattern of the labels, see `DatePattern`. */
-  date: z.string().max(64).refine(isPattern, { error: "is no date pattern, as in dd.MM.yyyy HH:mm" }).optional(),
+  date: z
+    .string()
+    .max(64)
+    .refine(isPattern, { error: "is no date pattern, as in dd.MM.yyyy HH:mm" })
+    .optional(),
   timezone: zone.optional(),
   label: z.enum(["start", "end"]).optional(),
   order: z.enum(["ascending", "descending"]).optional(),
   /** Seconds from one value to the next, or the calendar unit. */
-  interval: z
-    .union([z.literal([300, 600, 900, 1800, 3600]), z.literal(["day", "month"])])
-    .optional(),
+  interval: z.union([z.literal([300, 600, 900, 1800, 3600]), z.literal(["day", "month"])]).optional(),
   columns: columns.optional(),
   /** Meter of a file that has no column for it. */
   meter: z.string().max(100).optional(),
   type: z.enum(types).optional(),
-  metric: z.string().regex(/^[a-z][a-z0-9_]{0,39}$/).optional(),
+  metric: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,39}$/)
+    .optional(),
   unit: unit.optional(),
   direction: z.enum(directions).optional(),
   values: z.enum(kinds).optional(),

@@ -4,7 +4,17 @@ import type { Decisions } from "./decisions.ts";
 import { columnIndex, type Frame } from "./frame.ts";
 import type { Mapping, ValueColumn } from "./mapping.ts";
 import { NumberReader } from "./numbers.ts";
-import { directionOf, isMissing, plain, registerWords, says, tariffOf, typeOf, unitHints, unitIn } from "./words.ts";
+import {
+  directionOf,
+  isMissing,
+  plain,
+  registerWords,
+  says,
+  tariffOf,
+  typeOf,
+  unitHints,
+  unitIn,
+} from "./words.ts";
 
 /** Texts around the table that may say what is measured. */
 export interface Surroundings {
@@ -28,7 +38,11 @@ export function measuresOf(
   result.columns!.values = values.map((value) => {
     const at = columnIndex(frame.headers, value.column);
     if (at === undefined || at >= frame.width) {
-      decisions.open("columns.values", "headers or numbers of columns", `There is no column "${value.column}".`);
+      decisions.open(
+        "columns.values",
+        "headers or numbers of columns",
+        `There is no column "${value.column}".`,
+      );
       return value;
     }
     return measureOf({ frame, told, mapping: result, decisions, around }, value, at);
@@ -64,7 +78,10 @@ function measureOf(question: Question, value: ValueColumn, at: number): ValueCol
 
 /** `kWh_1` names its day of columns `kWh`; a time such as [00:30] names nothing. */
 function stemOf(header: string): string {
-  return header.replace(/[\d:[\]]+/g, " ").replace(/[_\s]+$/, "").trim();
+  return header
+    .replace(/[\d:[\]]+/g, " ")
+    .replace(/[_\s]+$/, "")
+    .trim();
 }
 
 function typeOfColumn({ mapping, around }: Question, header: string): MeterType | undefined {
@@ -72,7 +89,12 @@ function typeOfColumn({ mapping, around }: Question, header: string): MeterType 
   if (own !== undefined || mapping.columns?.type !== undefined) return own;
   const byUnit = unitIn(header);
   if (byUnit !== undefined && unitOf(byUnit)?.metric === "temperature") return "sensor";
-  return typeOf(around.preamble) ?? typeOf(around.fileName) ?? around.type ?? (tariffOf(header) === "" ? undefined : "electricity");
+  return (
+    typeOf(around.preamble) ??
+    typeOf(around.fileName) ??
+    around.type ??
+    (tariffOf(header) === "" ? undefined : "electricity")
+  );
 }
 
 /** Unit of a column whose rows do not name one; undefined when they do, or when it stays open. */
@@ -95,7 +117,11 @@ function unitOfColumn(question: Question, header: string, type: MeterType | unde
     return hint.unit;
   }
   const columnText = header === "" ? "the values" : `"${header}"`;
-  decisions.open("unit", '"kWh", "m3" or another unit, also per column', `Nothing names the unit of ${columnText}.`);
+  decisions.open(
+    "unit",
+    '"kWh", "m3" or another unit, also per column',
+    `Nothing names the unit of ${columnText}.`,
+  );
   return undefined;
 }
 
@@ -104,12 +130,18 @@ function unitsByType({ mapping, told, decisions }: Question): undefined {
   if (mapping.columns === undefined) return;
   mapping.columns.unit = mapping.columns.type!;
   if (told.units !== undefined) return;
-  mapping.units = Object.fromEntries(["electricity", "elektriciteit", "elektrizität", "stroom", "strom", "el"].map((word) => [word, "kWh"]));
+  mapping.units = Object.fromEntries(
+    ["electricity", "elektriciteit", "elektrizität", "stroom", "strom", "el"].map((word) => [word, "kWh"]),
+  );
   decisions.assumed("units", "kWh for electricity", "the rows name a type and no unit");
 }
 
 /** kWh without any other word is electricity; m3 could be gas or water. */
-function typeByUnit({ mapping, decisions }: Question, printed: string | undefined, header: string): MeterType | undefined {
+function typeByUnit(
+  { mapping, decisions }: Question,
+  printed: string | undefined,
+  header: string,
+): MeterType | undefined {
   if (mapping.columns?.type !== undefined || printed === undefined) return undefined;
   const unit = unitOf(printed);
   if (unit === undefined) return undefined;
@@ -121,9 +153,15 @@ function typeByUnit({ mapping, decisions }: Question, printed: string | undefine
 }
 
 /** Register or interval: by the header; a column that only ever rises in small steps is asked about. */
-function kindOf({ frame, decisions, mapping }: Question, header: string, at: number, wide: boolean): "interval" | "register" {
+function kindOf(
+  { frame, decisions, mapping }: Question,
+  header: string,
+  at: number,
+  wide: boolean,
+): "interval" | "register" {
   if (says(header, registerWords) && !wide) return "register";
-  if (wide || mapping.columns?.meter !== undefined || mapping.columns?.channel !== undefined) return "interval";
+  if (wide || mapping.columns?.meter !== undefined || mapping.columns?.channel !== undefined)
+    return "interval";
   const reader = new NumberReader({ decimal: mapping.decimal, thousands: mapping.thousands });
   const numbers = frame.data.slice(0, 100).flatMap(({ cells }) => {
     const text = cells[at]?.trim() ?? "";

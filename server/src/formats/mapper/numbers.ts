@@ -26,7 +26,8 @@ type Shape = { decimal: "." | "," | undefined; group: string | undefined };
  */
 export function shapeOf(text: string): (Shape & { ambiguous: boolean }) | undefined {
   const body = text.trim().replace(/^[+\-\u2212]\s?/, "");
-  if (body.length > 64 || !/^[\d.,'\u2019 \u00a0\u2009\u202f]+(?:[eE][+-]?\d{1,3})?$/.test(body)) return undefined;
+  if (body.length > 64 || !/^[\d.,'\u2019 \u00a0\u2009\u202f]+(?:[eE][+-]?\d{1,3})?$/.test(body))
+    return undefined;
   if (!/\d/.test(body)) return undefined;
   const dots = count(body, ".");
   const commas = count(body, ",");
@@ -60,7 +61,12 @@ export interface MarksFound {
 
 /** Decides decimal mark and group separator of a column by its printed numbers. */
 export function marksOf(printed: Iterable<string>): MarksFound {
-  const found: MarksFound = { decimal: undefined, thousands: undefined, ambiguous: undefined, conflict: undefined };
+  const found: MarksFound = {
+    decimal: undefined,
+    thousands: undefined,
+    ambiguous: undefined,
+    conflict: undefined,
+  };
   let proof = "";
   let doubtful: string | undefined;
   for (const text of printed) {

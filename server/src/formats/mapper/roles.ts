@@ -41,8 +41,17 @@ interface ColumnLook {
 
 /** Counts of columns in one local day, with the length of one column in seconds. */
 const daySizes = new Map([
-  [23, 3600], [24, 3600], [25, 3600], [46, 1800], [48, 1800], [50, 1800],
-  [92, 900], [96, 900], [100, 900], [144, 600], [288, 300],
+  [23, 3600],
+  [24, 3600],
+  [25, 3600],
+  [46, 1800],
+  [48, 1800],
+  [50, 1800],
+  [92, 900],
+  [96, 900],
+  [100, 900],
+  [144, 600],
+  [288, 300],
 ]);
 
 /** Seconds of one column when `count` columns make a day; undefined for other counts. */
@@ -66,7 +75,11 @@ export function rolesOf(frame: Frame, told: Mapping, decisions: Decisions): Mapp
       columns.values = groups.map(({ from, to }) => ({ column: name(from), to: name(to) }));
     } else {
       const values = valueColumns(looks, taken, decisions);
-      if (values.length > 0) columns.values = values.map((look) => ({ column: name(look.at), ...qualityBeside(looks, look, name) }));
+      if (values.length > 0)
+        columns.values = values.map((look) => ({
+          column: name(look.at),
+          ...qualityBeside(looks, look, name),
+        }));
     }
   }
   if (told.layout === undefined) {
@@ -79,14 +92,25 @@ export function rolesOf(frame: Frame, told: Mapping, decisions: Decisions): Mapp
 /** A column's header when it is unmistakable, else its number. */
 function nameOf(headers: string[], at: number): ColumnName {
   const header = headers[at] ?? "";
-  return header !== "" && header.length <= 200 && columnIndex(headers, header) === at && headers.filter((other) => plain(other) === plain(header)).length === 1
+  return header !== "" &&
+    header.length <= 200 &&
+    columnIndex(headers, header) === at &&
+    headers.filter((other) => plain(other) === plain(header)).length === 1
     ? header
     : at + 1;
 }
 
 function lookAt(frame: Frame, at: number): ColumnLook {
   const look: ColumnLook = {
-    at, header: frame.headers[at] ?? "", cells: [], distinct: new Set(), dates: 0, times: 0, periods: 0, numbers: 0, numbersOrMissing: 0,
+    at,
+    header: frame.headers[at] ?? "",
+    cells: [],
+    distinct: new Set(),
+    dates: 0,
+    times: 0,
+    periods: 0,
+    numbers: 0,
+    numbersOrMissing: 0,
   };
   for (const row of frame.data.slice(0, 200)) {
     const cell = row.cells[at]?.trim() ?? "";
@@ -104,7 +128,8 @@ function lookAt(frame: Frame, at: number): ColumnLook {
   return look;
 }
 
-const most = (part: number, look: ColumnLook): boolean => look.cells.length > 0 && part >= look.cells.length * 0.8;
+const most = (part: number, look: ColumnLook): boolean =>
+  look.cells.length > 0 && part >= look.cells.length * 0.8;
 
 interface Giving {
   taken: Set<number>;
@@ -114,7 +139,10 @@ interface Giving {
 }
 
 /** Start, end and period: by the shape of the cells, then by headers, then by order. */
-function timeRoles(looks: ColumnLook[], { wide, taken, columns, name, told }: Giving & { wide: boolean }): void {
+function timeRoles(
+  looks: ColumnLook[],
+  { wide, taken, columns, name, told }: Giving & { wide: boolean },
+): void {
   const groups: number[][] = [];
   for (let at = 0; at < looks.length; at++) {
     const look = looks[at]!;
@@ -126,14 +154,16 @@ function timeRoles(looks: ColumnLook[], { wide, taken, columns, name, told }: Gi
     }
     if (!most(look.dates, look)) continue;
     const beside = looks[at + 1];
-    const joined = beside !== undefined && most(beside.times, beside) && !look.cells.some((cell) => cell.includes(":"));
+    const joined =
+      beside !== undefined && most(beside.times, beside) && !look.cells.some((cell) => cell.includes(":"));
     groups.push(joined ? [at, at + 1] : [at]);
     if (joined) at++;
   }
   for (const at of groups.flat()) taken.add(at);
   if (told.columns?.start !== undefined || told.columns?.end !== undefined) return;
   const header = (group: number[]): string => group.map((at) => looks[at]!.header).join(" ");
-  const as = (group: number[]): ColumnName | ColumnName[] => (group.length === 1 ? name(group[0]!) : group.map(name));
+  const as = (group: number[]): ColumnName | ColumnName[] =>
+    group.length === 1 ? name(group[0]!) : group.map(name);
   const [first, second] = groups;
   if (first === undefined) return;
   if (wide || second === undefined) {
@@ -150,28 +180,59 @@ function timeRoles(looks: ColumnLook[], { wide, taken, columns, name, told }: Gi
 /** Meter, register, unit, quality, type and direction: by headers and by what the cells say. */
 function textRoles(looks: ColumnLook[], { taken, columns, name, told }: Giving): void {
   const free = (): ColumnLook[] => looks.filter((look) => !taken.has(look.at));
-  const give = (role: "meter" | "unit" | "quality" | "type" | "channel" | "direction", look: ColumnLook | undefined): void => {
+  const give = (
+    role: "meter" | "unit" | "quality" | "type" | "channel" | "direction",
+    look: ColumnLook | undefined,
+  ): void => {
     if (look === undefined) return;
     taken.add(look.at);
     if (told.columns?.[role] === undefined) columns[role] ??= name(look.at);
   };
-  const all = (look: ColumnLook, test: (cell: string) => boolean): boolean => look.cells.length > 0 && [...look.distinct].every(test);
-  give("unit", free().find((look) => (says(look.header, unitWords) || look.header === "") && all(look, (cell) => unitOf(cell) !== undefined)));
+  const all = (look: ColumnLook, test: (cell: string) => boolean): boolean =>
+    look.cells.length > 0 && [...look.distinct].every(test);
+  give(
+    "unit",
+    free().find(
+      (look) =>
+        (says(look.header, unitWords) || look.header === "") &&
+        all(look, (cell) => unitOf(cell) !== undefined),
+    ),
+  );
   give("meter", meterColumn(free()));
   for (const look of free()) {
     const known = all(look, (cell) => qualityOf(cell) !== undefined) && look.numbers < look.cells.length;
     if (says(look.header, qualityWords) && (known || look.numbers === 0)) give("quality", look);
   }
-  give("type", free().find((look) => says(look.header, typeWords) && all(look, (cell) => typeOf(cell) !== undefined && shapeOf(cell) === undefined)));
-  give("channel", free().find((look) => says(look.header, channelWords) && !most(look.numbers, look)));
-  give("direction", free().find((look) => says(look.header, directionWords)));
+  give(
+    "type",
+    free().find(
+      (look) =>
+        says(look.header, typeWords) &&
+        all(look, (cell) => typeOf(cell) !== undefined && shapeOf(cell) === undefined),
+    ),
+  );
+  give(
+    "channel",
+    free().find((look) => says(look.header, channelWords) && !most(look.numbers, look)),
+  );
+  give(
+    "direction",
+    free().find((look) => says(look.header, directionWords)),
+  );
 }
 
 /** Strong header words, then cells of 13 or 18 digits as metering points have them, then weaker words. */
 function meterColumn(looks: ColumnLook[]): ColumnLook | undefined {
   const byWords = (at: number): ColumnLook | undefined =>
-    looks.find((look) => says(look.header, meterWords[at]!) && !look.cells.some((cell) => /^\d+[.,]\d+$/.test(cell.slice(0, 40))));
-  const digits = looks.find((look) => look.cells.length > 0 && look.cells.every((cell) => /^(\d{13}|\d{18})$/.test(cell.slice(0, 20))));
+    looks.find(
+      (look) =>
+        says(look.header, meterWords[at]!) &&
+        !look.cells.some((cell) => /^\d+[.,]\d+$/.test(cell.slice(0, 40))),
+    );
+  const digits = looks.find(
+    (look) =>
+      look.cells.length > 0 && look.cells.every((cell) => /^(\d{13}|\d{18})$/.test(cell.slice(0, 20))),
+  );
   return byWords(0) ?? digits ?? byWords(1) ?? byWords(2);
 }
 
@@ -180,27 +241,38 @@ function valueColumns(looks: ColumnLook[], taken: Set<number>, decisions: Decisi
   const free = looks.filter((look) => !taken.has(look.at) && !says(look.header, costWords));
   const named = free.filter((look) => {
     const byName =
-      unitIn(look.header) !== undefined || says(look.header, valueWords) || directionOf(look.header) !== "unknown";
+      unitIn(look.header) !== undefined ||
+      says(look.header, valueWords) ||
+      directionOf(look.header) !== "unknown";
     return byName && (look.numbersOrMissing >= look.cells.length * 0.5 || mostlyOneText(look));
   });
   // A total beside its parts would count everything twice.
   const parts = named.filter((look) => !says(look.header, totalWords));
   if (parts.length > 0) {
-    const left = free.filter((look) => !parts.includes(look) && most(look.numbers, look)).map((look) => `"${look.header}"`);
-    if (left.length > 0) decisions.seen("columns", `without ${left.join(", ")}`, "not named like a value, or a total");
+    const left = free
+      .filter((look) => !parts.includes(look) && most(look.numbers, look))
+      .map((look) => `"${look.header}"`);
+    if (left.length > 0)
+      decisions.seen("columns", `without ${left.join(", ")}`, "not named like a value, or a total");
     return parts;
   }
   if (named.length > 0) return named;
   const numeric = free.filter((look) => most(look.numbersOrMissing, look) && !isIdentifier(look));
   if (numeric.length <= 1) return numeric;
   const names = numeric.map((look) => `"${look.header || look.at + 1}"`).join(", ");
-  decisions.open("columns.values", `some of ${names}`, "Several columns hold numbers and none is named like a measured value.");
+  decisions.open(
+    "columns.values",
+    `some of ${names}`,
+    "Several columns hold numbers and none is named like a measured value.",
+  );
   return [];
 }
 
 /** A column in which one sentence stands in place of numbers all through the sample. */
 function mostlyOneText(look: ColumnLook): boolean {
-  return look.distinct.size === 1 && look.numbers === 0 && look.cells.length > 1 && look.cells[0]!.length > 12;
+  return (
+    look.distinct.size === 1 && look.numbers === 0 && look.cells.length > 1 && look.cells[0]!.length > 12
+  );
 }
 
 /** Long whole numbers that never change are names of something, not values. */
@@ -209,7 +281,11 @@ function isIdentifier(look: ColumnLook): boolean {
 }
 
 /** The quality column to the right of a value column, when there are several of them. */
-function qualityBeside(looks: ColumnLook[], value: ColumnLook, name: (at: number) => ColumnName): Partial<ValueColumn> {
+function qualityBeside(
+  looks: ColumnLook[],
+  value: ColumnLook,
+  name: (at: number) => ColumnName,
+): Partial<ValueColumn> {
   const all = looks.filter((look) => says(look.header, qualityWords) && look.numbers === 0);
   if (all.length < 2) return {};
   const next = all.find((look) => look.at > value.at);
@@ -278,7 +354,17 @@ function range(from: number, to: number): number[] {
 function toldIndices(frame: Frame, told: Mapping): number[] {
   const columns = told.columns ?? {};
   const names: ColumnName[] = [];
-  for (const role of ["start", "end", "period", "meter", "channel", "direction", "type", "unit", "quality"] as const) {
+  for (const role of [
+    "start",
+    "end",
+    "period",
+    "meter",
+    "channel",
+    "direction",
+    "type",
+    "unit",
+    "quality",
+  ] as const) {
     const value = columns[role];
     if (value !== undefined) names.push(...(Array.isArray(value) ? value : [value]));
   }

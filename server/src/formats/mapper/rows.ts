@@ -2,7 +2,7 @@ import type { Row } from "../csv.ts";
 import type { Item, Quality } from "../item.ts";
 import type { Problems } from "../problems.ts";
 import type { Resolution } from "../resolution.ts";
-import { type Label, RepeatedHour, spanOf, WallClock } from "../wall-clock.ts";
+import { type Label, type RepeatedHour, spanOf, WallClock } from "../wall-clock.ts";
 import { halvesOf } from "./frame.ts";
 import { AmbiguousNumber, NumberReader } from "./numbers.ts";
 import type { Plan, ValuePlan } from "./plan.ts";
@@ -44,7 +44,8 @@ export class RowReader {
     this.#clock = zone === undefined ? undefined : new WallClock(zone);
     this.#numbers = new NumberReader({ decimal: plan.mapping.decimal, thousands: plan.mapping.thousands });
     this.series = new MappedSeries(plan, problems);
-    for (const [word, quality] of Object.entries(plan.mapping.qualities ?? {})) this.#qualities.set(word, quality);
+    for (const [word, quality] of Object.entries(plan.mapping.qualities ?? {}))
+      this.#qualities.set(word, quality);
   }
 
   /** The header as it stands in the file, so that its repetition is known as the beginning of a new block. */
@@ -82,7 +83,9 @@ export class RowReader {
     const plan = this.#plan;
     if (plan.period !== undefined) {
       const halves = halvesOf(cells[plan.period] ?? "");
-      return halves !== undefined && plan.pattern.parse(halves[0]) ? { main: halves[0], end: halves[1] } : undefined;
+      return halves !== undefined && plan.pattern.parse(halves[0])
+        ? { main: halves[0], end: halves[1] }
+        : undefined;
     }
     const main = labelText(cells, plan.start!);
     if (!plan.pattern.parse(main)) return undefined;
@@ -106,7 +109,10 @@ export class RowReader {
       while (cells.length < width) cells.push("");
       return true;
     }
-    this.#problems.error(`This row has ${cells.length} cells, the table ${width} columns. It may be cut off.`, { line });
+    this.#problems.error(
+      `This row has ${cells.length} cells, the table ${width} columns. It may be cut off.`,
+      { line },
+    );
     return false;
   }
 
@@ -131,7 +137,10 @@ export class RowReader {
       this.#problems.warning(`This row holds no value and is left out: "${first.slice(0, 80)}".`, { line });
     } else {
       const printed = labelText(cells, this.#plan.start ?? [this.#plan.period!]).slice(0, 60);
-      this.#problems.error(`"${printed}" is no date like ${this.#plan.pattern.text}.`, { line, field: "date" });
+      this.#problems.error(`"${printed}" is no date like ${this.#plan.pattern.text}.`, {
+        line,
+        field: "date",
+      });
     }
   }
 
@@ -144,7 +153,10 @@ export class RowReader {
     let span: Span | undefined;
     if (end !== undefined && !this.series.allRegisters) {
       if (!pattern.parse(end)) {
-        this.#problems.error(`"${end.slice(0, 60)}" is no date like ${pattern.text}.`, { line: row.line, field: "end" });
+        this.#problems.error(`"${end.slice(0, 60)}" is no date like ${pattern.text}.`, {
+          line: row.line,
+          field: "end",
+        });
         return;
       }
       span = this.#between(row, kind, main, pattern.local);
@@ -166,7 +178,8 @@ export class RowReader {
     if (!Number.isNaN(pattern.offset)) return { local, utc: local - pattern.offset };
     const clock = this.#clock!;
     const utc = repeated.utc(local, clock, descending);
-    if (clock.fit !== "skipped" || (endLabel && clock.utc(local) === clock.utc(local - 1) + 1)) return { local, utc };
+    if (clock.fit !== "skipped" || (endLabel && clock.utc(local) === clock.utc(local - 1) + 1))
+      return { local, utc };
     this.#problems.error(
       `This time does not exist in ${this.#plan.mapping.timezone}: the clocks went forward. If the file keeps standard time all ` +
         'year, state "timezone" as Etc/GMT-1 or the like.',
@@ -181,7 +194,9 @@ export class RowReader {
     let resolution: Resolution | undefined;
     if (!Number.isNaN(pattern.offset)) {
       const seconds = (endLocal - pattern.offset - main.utc) / 1000;
-      resolution = [300, 600, 900, 1800, 3600].includes(seconds) ? seconds : this.#calendarSpan(main, endLocal);
+      resolution = [300, 600, 900, 1800, 3600].includes(seconds)
+        ? seconds
+        : this.#calendarSpan(main, endLocal);
     } else resolution = spanOf(main, endLocal, this.#clock!);
     const usual = this.#plan.mapping.interval;
     if (resolution !== usual && this.#isTotal(row, kind, main.local, endLocal)) return undefined;
@@ -220,7 +235,10 @@ export class RowReader {
       return this.#span(row, main.utc - resolution * 1000, main.local - resolution * 1000, resolution);
     }
     const before = new Date(main.local);
-    const local = resolution === "day" ? main.local - day : Date.UTC(before.getUTCFullYear(), before.getUTCMonth() - 1, 1);
+    const local =
+      resolution === "day"
+        ? main.local - day
+        : Date.UTC(before.getUTCFullYear(), before.getUTCMonth() - 1, 1);
     const utc = this.#clock === undefined ? Number.NaN : this.#clock.utc(local);
     return this.#span(row, utc, local, resolution);
   }
@@ -237,7 +255,10 @@ export class RowReader {
       if (seconds !== undefined) return { start: utc, seconds, resolution };
     }
     const length = typeof resolution === "number" ? `${resolution / 60} minutes` : `a ${resolution}`;
-    this.#problems.error(`No interval of ${length} begins or ends at this label.`, { line: row.line, field: "interval" });
+    this.#problems.error(`No interval of ${length} begins or ends at this label.`, {
+      line: row.line,
+      field: "interval",
+    });
     return undefined;
   }
 
@@ -257,7 +278,10 @@ export class RowReader {
     if (kind === undefined) return;
     const clock = this.#clock;
     if (clock === undefined) {
-      this.#problems.error('Days of a table need a time zone. State "timezone".', { line: row.line, field: "timezone" });
+      this.#problems.error('Days of a table need a time zone. State "timezone".', {
+        line: row.line,
+        field: "timezone",
+      });
       return;
     }
     const dayStart = clock.utc(local);
@@ -265,7 +289,11 @@ export class RowReader {
     for (const value of values) this.#dayOf(row, { value, kind, local, dayStart, dayEnd, step }, items);
   }
 
-  #dayOf(row: Row, at: { value: ValuePlan; kind: RowKind; local: number; dayStart: number; dayEnd: number; step: number }, items: Item[]): void {
+  #dayOf(
+    row: Row,
+    at: { value: ValuePlan; kind: RowKind; local: number; dayStart: number; dayEnd: number; step: number },
+    items: Item[],
+  ): void {
     const { value, kind, local, dayStart, dayEnd, step } = at;
     const { cells, line } = row;
     const slots = (dayEnd - dayStart) / (step * 1000);
@@ -322,10 +350,27 @@ export class RowReader {
     if (missing) quality = "missing";
     this.values++;
     if (span.resolution === "register") {
-      items.push({ kind: "reading", series: target.series, time: span.start, value: number, quality, code, line });
+      items.push({
+        kind: "reading",
+        series: target.series,
+        time: span.start,
+        value: number,
+        quality,
+        code,
+        line,
+      });
     } else {
       const { start, seconds } = span;
-      items.push({ kind: "interval", series: target.series, start, seconds, value: number, quality, code, line });
+      items.push({
+        kind: "interval",
+        series: target.series,
+        start,
+        seconds,
+        value: number,
+        quality,
+        code,
+        line,
+      });
     }
   }
 
@@ -344,7 +389,10 @@ export class RowReader {
       const why = `"${trimmed.slice(0, 80)}" is no number`;
       const mark = this.#plan.mapping.decimal;
       const known = mark === undefined ? "" : ` with "${mark}" as decimal mark`;
-      this.#problems.error(`${why}${known}. If it means "no value", list it under "missing" in the mapping.`, place);
+      this.#problems.error(
+        `${why}${known}. If it means "no value", list it under "missing" in the mapping.`,
+        place,
+      );
     } catch (ambiguous) {
       if (!(ambiguous instanceof AmbiguousNumber)) throw ambiguous;
       this.#problems.error(`${ambiguous.message} State "${ambiguous.key}" in the mapping.`, place);

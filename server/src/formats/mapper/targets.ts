@@ -74,7 +74,9 @@ export class MappedSeries {
     const direction = directionAt === undefined ? "" : cells[directionAt]!;
     const key = `${meter}\n${channel}\n${unit}\n${type}\n${direction}`;
     if (key === this.#lastKey && this.#lastKind !== undefined) return this.#lastKind;
-    const kind = this.#kinds.get(`${this.#block}\n${key}`) ?? this.#newKind(key, { meter, channel, unit, type, direction }, row.line);
+    const kind =
+      this.#kinds.get(`${this.#block}\n${key}`) ??
+      this.#newKind(key, { meter, channel, unit, type, direction }, row.line);
     if (kind === undefined) return undefined;
     this.#lastKey = key;
     this.#lastKind = kind;
@@ -108,7 +110,10 @@ export class MappedSeries {
     };
     if (texts.type.trim() !== "" && kind.type === undefined && mapping.type === undefined) {
       const message = `Unknown type "${texts.type.slice(0, 60)}".`;
-      this.#problems.error(`${message} Say what it means under "types" in the mapping.`, { line, field: "type" });
+      this.#problems.error(`${message} Say what it means under "types" in the mapping.`, {
+        line,
+        field: "type",
+      });
       return undefined;
     }
     // More kinds than series can be: the file is refused for its number of series.
@@ -169,7 +174,9 @@ export class MappedSeries {
     const used = mean ? energyOf(unit, resolution) : unit;
     const name = to > at ? "" : header;
     const own = told.channel ?? (this.#plan.values.length > 1 ? name : "");
-    const parts = [kind.channel, own, this.#block > 1 ? `block ${this.#block}` : ""].filter((part) => part !== "");
+    const parts = [kind.channel, own, this.#block > 1 ? `block ${this.#block}` : ""].filter(
+      (part) => part !== "",
+    );
     const type = told.type ?? kind.type ?? mapping.type ?? (used.base === "m3" ? undefined : "electricity");
     if (type === undefined) {
       const message = `m3 could be gas or water. State "type" in the mapping, or "types" for the texts of a column.`;

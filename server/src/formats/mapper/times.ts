@@ -23,7 +23,10 @@ interface Labels {
 }
 
 /** Indices of a role's columns; undefined when one cannot be found. */
-export function indicesOf(headers: string[], name: ColumnName | ColumnName[] | undefined): number[] | undefined {
+export function indicesOf(
+  headers: string[],
+  name: ColumnName | ColumnName[] | undefined,
+): number[] | undefined {
   if (name === undefined) return undefined;
   const found = (Array.isArray(name) ? name : [name]).map((one) => columnIndex(headers, one));
   return found.every((at) => at !== undefined) ? (found as number[]) : undefined;
@@ -32,7 +35,10 @@ export function indicesOf(headers: string[], name: ColumnName | ColumnName[] | u
 /** The text of a label whose parts may stand in several cells. */
 export function labelText(cells: string[], indices: number[]): string {
   if (indices.length === 1) return cells[indices[0]!]?.trim() ?? "";
-  return indices.map((at) => cells[at]?.trim() ?? "").join(" ").trim();
+  return indices
+    .map((at) => cells[at]?.trim() ?? "")
+    .join(" ")
+    .trim();
 }
 
 function labelsOf(frame: Frame, mapping: Mapping): Labels | undefined {
@@ -46,7 +52,13 @@ function labelsOf(frame: Frame, mapping: Mapping): Labels | undefined {
   if (period !== undefined) {
     const halves = rows.map(({ cells }) => halvesOf(cells[period[0]!] ?? ""));
     const header = frame.headers[period[0]!] ?? "";
-    return { rows, main: halves.map((at) => at?.[0] ?? ""), ends: halves.map((at) => at?.[1] ?? ""), header, keys };
+    return {
+      rows,
+      main: halves.map((at) => at?.[0] ?? ""),
+      ends: halves.map((at) => at?.[1] ?? ""),
+      header,
+      keys,
+    };
   }
   const start = indicesOf(frame.headers, columns.start);
   const end = indicesOf(frame.headers, columns.end);
@@ -72,7 +84,11 @@ export function timesOf(
   const found: Mapping = { version: 1 };
   const labels = labelsOf(frame, mapping);
   if (labels === undefined) {
-    decisions.open("columns.start", "the column of dates, by its header or number", "The named columns are not in the file.");
+    decisions.open(
+      "columns.start",
+      "the column of dates, by its header or number",
+      "The named columns are not in the file.",
+    );
     return found;
   }
   const zone = told.timezone ?? hint?.zone;
@@ -86,7 +102,8 @@ export function timesOf(
   if (told.timezone === undefined) zoneDecision({ found, labels, pattern, hint, decisions });
   const wide = (told.layout ?? mapping.layout) === "wide";
   if (wide) wideTimes(frame, { told, mapping, found, decisions });
-  else if (!onlyRegisters(frame, told, mapping)) longTimes({ told, found, labels, locals, pattern, order, decisions });
+  else if (!onlyRegisters(frame, told, mapping))
+    longTimes({ told, found, labels, locals, pattern, order, decisions });
   return found;
 }
 
@@ -98,7 +115,9 @@ function onlyRegisters(frame: Frame, told: Mapping, mapping: Mapping): boolean {
     values.length > 0 &&
     values.every(({ column, values: kind }) => {
       const at = columnIndex(frame.headers, column);
-      return kind === undefined ? at !== undefined && says(frame.headers[at] ?? "", registerWords) : kind === "register";
+      return kind === undefined
+        ? at !== undefined && says(frame.headers[at] ?? "", registerWords)
+        : kind === "register";
     })
   );
 }
@@ -111,18 +130,27 @@ function datePattern(labels: Labels, zone: string | undefined, decisions: Decisi
   const share = (pattern: DatePattern): number => texts.filter((text) => pattern.parse(text)).length;
   const scored = patterns.map((pattern) => ({ pattern, count: share(pattern) }));
   const best = Math.max(0, ...scored.map(({ count }) => count));
-  const winners = scored.filter(({ count }) => count === best && count >= texts.length * 0.8).map(({ pattern }) => pattern);
+  const winners = scored
+    .filter(({ count }) => count === best && count >= texts.length * 0.8)
+    .map(({ pattern }) => pattern);
   const first = winners[0];
   if (first === undefined) {
-    decisions.open("date", "a pattern such as dd.MM.yyyy HH:mm", `No date pattern fits labels such as "${texts[0]?.slice(0, 60)}".`);
+    decisions.open(
+      "date",
+      "a pattern such as dd.MM.yyyy HH:mm",
+      `No date pattern fits labels such as "${texts[0]?.slice(0, 60)}".`,
+    );
     return undefined;
   }
-  const swapped = winners.find((pattern) => pattern.text !== first.text && isSwapped(first.text, pattern.text));
+  const swapped = winners.find(
+    (pattern) => pattern.text !== first.text && isSwapped(first.text, pattern.text),
+  );
   if (swapped === undefined) {
     decisions.seen("date", first.text, "all labels fit");
     return first.text;
   }
-  const [dayFirst, monthFirst] = first.text.indexOf("d") < first.text.indexOf("M") ? [first, swapped] : [swapped, first];
+  const [dayFirst, monthFirst] =
+    first.text.indexOf("d") < first.text.indexOf("M") ? [first, swapped] : [swapped, first];
   const [a, b] = [regularity(labels, dayFirst), regularity(labels, monthFirst)];
   if (a.regular !== b.regular) {
     const chosen = a.regular ? dayFirst : monthFirst;
@@ -205,24 +233,28 @@ interface ZoneQuestion {
 /** Printed offsets are exact; a hinted zone is only kept for the calendar when it agrees with them. */
 function zoneDecision({ found, labels, pattern, hint, decisions }: ZoneQuestion): void {
   if (pattern.hasOffset) {
-    const agrees = hint !== undefined && labels.main.every((text) => agreesWith(hint.zone, pattern, text));
-    if (agrees) found.timezone = hint.zone;
-    decisions.seen("timezone", agrees ? hint.zone : "by printed offsets", "each label has its offset");
+    const clock = hint === undefined ? undefined : new WallClock(hint.zone);
+    const agrees = clock !== undefined && labels.main.every((text) => agreesWith(clock, pattern, text));
+    if (agrees) found.timezone = hint!.zone;
+    decisions.seen("timezone", agrees ? hint!.zone : "by printed offsets", "each label has its offset");
     return;
   }
   if (hint === undefined) {
     const candidates = "an IANA name such as Europe/Stockholm; UTC or Etc/GMT-1 for clocks that never change";
-    decisions.open("timezone", candidates, "The labels are wall-clock times and nothing in the file says where.");
+    decisions.open(
+      "timezone",
+      candidates,
+      "The labels are wall-clock times and nothing in the file says where.",
+    );
     return;
   }
   found.timezone = hint.zone;
   decisions.assumed("timezone", hint.zone, hint.reason);
 }
 
-function agreesWith(zone: string, pattern: DatePattern, text: string): boolean {
+function agreesWith(clock: WallClock, pattern: DatePattern, text: string): boolean {
   if (!pattern.parse(text)) return true;
   const utc = pattern.local - pattern.offset;
-  const clock = new WallClock(zone);
   return clock.utc(pattern.local) === utc || clock.utc(pattern.local, true) === utc;
 }
 
@@ -251,14 +283,17 @@ function longTimes(question: LongQuestion): void {
     return;
   }
   found.interval = interval;
-  if (told.interval === undefined) decisions.seen("interval", `${interval}`, "the usual step from row to row");
+  if (told.interval === undefined)
+    decisions.seen("interval", `${interval}`, "the usual step from row to row");
   if (told.label !== undefined || labels.ends !== undefined) return;
   found.label = labelOf(question, interval);
 }
 
 function intervalOf(labels: Labels, locals: number[], pattern: DatePattern): Mapping["interval"] {
   if (labels.ends !== undefined) {
-    const spans = labels.ends.flatMap((text, at) => (pattern.parse(text) ? [pattern.local - locals[at]!] : []));
+    const spans = labels.ends.flatMap((text, at) =>
+      pattern.parse(text) ? [pattern.local - locals[at]!] : [],
+    );
     return nameOfStep(modeOf(spans), locals);
   }
   if (!pattern.hasDay) return "month";
@@ -286,12 +321,16 @@ function nameOfStep(step: number, locals: number[]): Mapping["interval"] {
 }
 
 /** START or END of a single label: by its header, by 24:00, else by the first and last label of whole days. */
-function labelOf({ labels, locals, pattern, order, decisions }: LongQuestion, interval: Mapping["interval"]): Mapping["label"] {
+function labelOf(
+  { labels, locals, pattern, order, decisions }: LongQuestion,
+  interval: Mapping["interval"],
+): Mapping["label"] {
   const seen = (label: "start" | "end", reason: string): "start" | "end" => {
     decisions.seen("label", label, reason);
     return label;
   };
-  if (says(labels.header, endWords) && !says(labels.header, startWords)) return seen("end", `the header "${labels.header}"`);
+  if (says(labels.header, endWords) && !says(labels.header, startWords))
+    return seen("end", `the header "${labels.header}"`);
   if (says(labels.header, startWords)) return seen("start", `the header "${labels.header}"`);
   if (labels.main.some((text) => / 24:00/.test(text))) return seen("end", "24:00 is the end of a day");
   if (typeof interval !== "number" || !pattern.hasTime) return seen("start", "a date names its day");
@@ -307,7 +346,11 @@ function labelOf({ labels, locals, pattern, order, decisions }: LongQuestion, in
     decisions.assumed("label", "end", "the first value of the file is labelled one interval after 00:00");
     return "end";
   }
-  decisions.open("label", "start or end", "The file does not show whether a label is the start or the end of its interval.");
+  decisions.open(
+    "label",
+    "start or end",
+    "The file does not show whether a label is the start or the end of its interval.",
+  );
   return undefined;
 }
 
@@ -348,14 +391,19 @@ function wideTimes(frame: Frame, { told, mapping, found, decisions }: WideQuesti
   const from = group === undefined ? undefined : columnIndex(frame.headers, group.column);
   const to = group?.to === undefined ? undefined : columnIndex(frame.headers, group.to);
   if (from === undefined || to === undefined || to <= from) {
-    decisions.open("columns.values", '"column" and "to": the first and the last column of a day', "The columns of a day were not found.");
+    decisions.open(
+      "columns.values",
+      '"column" and "to": the first and the last column of a day',
+      "The columns of a day were not found.",
+    );
     return;
   }
   const count = to - from + 1;
   const first = minutesIn(frame.headers[from] ?? "");
   const second = minutesIn(frame.headers[from + 1] ?? "");
   const step = first !== undefined && second !== undefined ? (second - first) * 60 : undefined;
-  const seconds = intervals.find((length) => length === step) ?? intervals.find((length) => fitsDay(count, length));
+  const seconds =
+    intervals.find((length) => length === step) ?? intervals.find((length) => fitsDay(count, length));
   if (told.interval === undefined) {
     if (seconds === undefined) {
       decisions.open("interval", "300, 600, 900, 1800 or 3600", `${count} columns do not make a day.`);

@@ -1,6 +1,6 @@
 import yauzl from "yauzl";
-import type { Row } from "../csv.ts";
 import { pieces } from "../chunks.ts";
+import type { Row } from "../csv.ts";
 import { Fault } from "../problems.ts";
 import { type XmlElement, type XmlHandler, XmlReader } from "../xml.ts";
 import { isDateFormat, serialText } from "./excel-date.ts";
@@ -72,7 +72,9 @@ class Archive {
 
   static async open(bytes: Buffer): Promise<Archive> {
     const damaged = (cause: unknown): Fault =>
-      new Fault(`The workbook is damaged: ${cause instanceof Error ? cause.message.slice(0, 200) : "unknown"}.`);
+      new Fault(
+        `The workbook is damaged: ${cause instanceof Error ? cause.message.slice(0, 200) : "unknown"}.`,
+      );
     const zip = await new Promise<yauzl.ZipFile>((resolve, reject) => {
       yauzl.fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true }, (error, file) =>
         error === null && file !== undefined ? resolve(file) : reject(damaged(error)),
@@ -103,7 +105,9 @@ class Archive {
     if (entry.isEncrypted()) throw new Fault("The workbook is protected by a password. Save it without one.");
     const stream = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
       this.#zip.openReadStream(entry, (error, opened) =>
-        error === null && opened !== undefined ? resolve(opened) : reject(new Fault("The workbook is damaged.")),
+        error === null && opened !== undefined
+          ? resolve(opened)
+          : reject(new Fault("The workbook is damaged.")),
       );
     });
     try {
@@ -145,13 +149,18 @@ async function structureOf(archive: Archive): Promise<{ sheets: Sheet[]; since19
   let since1904 = false;
   await parsePart(archive, "xl/workbook.xml", {
     open: ({ name, attribute }) => {
-      if (name === "workbookPr") since1904 = attribute("date1904") === "1" || attribute("date1904") === "true";
+      if (name === "workbookPr")
+        since1904 = attribute("date1904") === "1" || attribute("date1904") === "true";
       if (name !== "sheet") return;
       // Every writer names the prefix r; the standard lets it be another, then the usual file name is tried.
       const target = targets.get(attribute("r:id") ?? "") ?? `worksheets/sheet${sheets.length + 1}.xml`;
       const path = target.startsWith("/") ? target.slice(1) : `xl/${target}`;
       const state = attribute("state");
-      sheets.push({ name: attribute("name") ?? "", path, visible: state === undefined || state === "visible" });
+      sheets.push({
+        name: attribute("name") ?? "",
+        path,
+        visible: state === undefined || state === "visible",
+      });
     },
   });
   return { sheets: sheets.filter((sheet) => archive.has(sheet.path)), since1904 };
@@ -162,12 +171,15 @@ function chosenSheet(sheets: Sheet[], wanted: string | undefined): string {
   const names = sheets.map((sheet) => `"${sheet.name}"`).join(", ");
   if (wanted !== undefined) {
     const found = sheets.find((sheet) => sheet.name === wanted);
-    if (found === undefined) throw new Fault(`There is no sheet "${wanted}", only ${names}.`, { field: "sheet" });
+    if (found === undefined)
+      throw new Fault(`There is no sheet "${wanted}", only ${names}.`, { field: "sheet" });
     return found.path;
   }
   const visible = sheets.filter((sheet) => sheet.visible);
   if (visible.length > 1) {
-    throw new Fault(`The workbook has several sheets. State "sheet" in the mapping: one of ${names}.`, { field: "sheet" });
+    throw new Fault(`The workbook has several sheets. State "sheet" in the mapping: one of ${names}.`, {
+      field: "sheet",
+    });
   }
   const only = visible[0] ?? sheets[0];
   if (only === undefined) throw new Fault("The workbook has no sheets.");
@@ -259,7 +271,8 @@ class SheetReader implements XmlHandler {
       this.#line = Number.isInteger(printed) && printed > this.#line ? printed : this.#line + 1;
       this.#cells = [];
       this.#column = 0;
-      if (++this.#count > workbookLimits.rows) throw new Fault(tooLarge("has more rows than a sheet can have and is"));
+      if (++this.#count > workbookLimits.rows)
+        throw new Fault(tooLarge("has more rows than a sheet can have and is"));
     } else if (name === "c") {
       const address = columnOf(attribute("r") ?? "");
       if (address !== undefined) this.#column = address;
