@@ -6,7 +6,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**"],
     projects: [
       {
