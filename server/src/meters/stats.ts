@@ -76,6 +76,21 @@ export async function statsOf(
   return found;
 }
 
+/** Versions of the values of root meters of one part, by `rootId/metric/granularity`: equal versions, equal values. */
+export async function statVersions(
+  db: Queryable,
+  part: number,
+  rootIds: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await db.rows<{ id: string; metric: string; gran: string; version: number }>({
+    name: "meters-stat-versions",
+    text: `select meter_id as id, metric, gran, version from meter_stat
+           where part = $1 and meter_id = any($2::text[])`,
+    values: [part, rootIds],
+  });
+  return new Map(rows.map((row) => [`${row.id}/${row.metric}/${row.gran}`, row.version]));
+}
+
 const nothing: Stat = { first: null, last: null, min: null, max: null, sum: null, count: 0 };
 
 /** Statistics as answers show them: every metric of the meter with month, day and hour, finer ones when there are values. */

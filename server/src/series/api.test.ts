@@ -232,6 +232,27 @@ describe("GET /consumptions", () => {
     expect((await get(`/consumptions/${second.id}/day/2025`, "manager")).status).toBe(200);
   });
 
+  test("has an entity tag that changes with the values", async () => {
+    const path = `/consumptions/${power.id}/day/20250330`;
+    const first = await get(path);
+    const again = await t.call("GET", path, {
+      token: "customer",
+      headers: { "if-none-match": first.headers.etag! },
+    });
+    expect([again.status, again.text]).toEqual([304, ""]);
+    await post({
+      runs: [{ meter: power.id, granularity: "hour", start: "2025-03-30T00:00:00+0100", values: [0.6] }],
+    });
+    const changed = await t.call("GET", path, {
+      token: "customer",
+      headers: { "if-none-match": first.headers.etag! },
+    });
+    expect(changed.json.data[0].periods[0].energy).toEqual([2.8]);
+    await post({
+      runs: [{ meter: power.id, granularity: "hour", start: "2025-03-30T00:00:00+0100", values: [0.1] }],
+    });
+  });
+
   test("estimates gaps of the past between neighbours, and stores nothing", async () => {
     await post({
       runs: [

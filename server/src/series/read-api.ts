@@ -9,6 +9,7 @@ import { type Period, type PeriodText, parsePeriods, periodIn } from "../platfor
 import { isZone } from "../platform/time/zone.ts";
 import { JsonBytes } from "../platform/value-json.ts";
 import { metersBelow } from "../trees/trees.ts";
+import { AnswerCache, etagOf } from "./answer-cache.ts";
 import { type Element, writeElements } from "./answer-json.ts";
 import { estimates } from "./estimate.ts";
 import { type Grid, gridOf, pointsAtMost } from "./grid.ts";
@@ -243,12 +244,50 @@ async function treeSum(
   return { members: meters, zone: commonZone(meters) };
 }
 
-function answer(elements: readonly Element[]): Raw {
+const jsonType = "application/json; charset=utf-8";
+
+function bytesOf(elements: readonly Element[]): Buffer {
   const json = new JsonBytes(1 << 16);
   json.raw('{"code":200,"message":"OK","profiling":null,"data":');
   writeElements(json, elements);
   json.raw("}");
-  return new Raw("application/json; charset=utf-8", json.finish());
+  return json.finish();
+}
+
+function answer(elements: readonly Element[]): Raw {
+  return new Raw(jsonType, bytesOf(elements));
+}
+
+/** One cache of answers per database. */
+const caches = new WeakMap<Deps["db"], AnswerCache>();
+
+function cacheOf(db: Deps["db"]): AnswerCache {
+  let found = caches.get(db);
+  if (found === undefined) caches.set(db, (found = new AnswerCache(db)));
+  return found;
+}
+
+/** The answer for one meter; from memory when neither the values nor the question changed. */
+async function meterAnswer(
+  meter: AskedMeter,
+  asked: Asked,
+  deps: Deps,
+  header: (name: string, value: string) => void,
+): Promise<Raw> {
+  const write = async () => bytesOf(await meterElements([meter], asked, deps));
+  const metrics = asked.metrics.length > 0 ? asked.metrics : [defaultMetric(meter.type)];
+  const onlyValues = asked.asOf === undefined && !asked.origin && !asked.status;
+  // Open ends and estimates move with the clock.
+  const timeless =
+    asked.periods.every((each) => each.end !== null) && !metrics.some((name) => estimatedFrom(name));
+  if (!onlyValues || !timeless) return new Raw(jsonType, await write());
+  const periods = asked.periods.map((each) => each.text).join("+");
+  const shape = `${meter.askedId}/${periods}/${asked.timezone ?? meter.timezone}`;
+  const key = { meter, granularity: asked.granularity, metrics, shape };
+  const cache = cacheOf(deps.db);
+  const version = await cache.version(key);
+  header("ETag", etagOf(key, version));
+  return new Raw(jsonType, await cache.body(key, version, write));
 }
 
 const readConsumption = endpoint({
@@ -262,10 +301,10 @@ const readConsumption = endpoint({
   params: z.object({ id: z.string(), granularity, period }),
   query: readQuery.extend(treeFilter.shape),
   reply: periodsReply,
-  async handle({ params, query: search, who }, deps) {
+  async handle({ params, query: search, who, header }, deps) {
     const asked = askedOf(params, search, consumptionMetrics);
-    const found = readable((await resolveForReading(deps.db, who, [params.id]))[0]!, params.id);
-    if (found !== undefined) return answer(await meterElements([found], asked, deps));
+    const found = readable(await cacheOf(deps.db).resolve(who, params.id), params.id);
+    if (found !== undefined) return meterAnswer(found, asked, deps, header);
     if (who === null) throw missing(who);
     const summed = await treeSum(params.id, who, search.type, deps);
     return answer([await sumElement(summed, asked, { tree_id: params.id }, deps)]);
