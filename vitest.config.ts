@@ -1,22 +1,27 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests of these projects share one database server, which lives as long as the run. */
+const withDatabase = { globalSetup: ["test/harness/database-setup.ts"], hookTimeout: 60_000 };
+
 export default defineConfig({
   test: {
-    globalSetup: ["test/harness/database-setup.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     maxWorkers: 2,
     exclude: ["**/node_modules/**"],
     projects: [
+      { extends: true, test: { name: "tidy", include: ["tools/**/*.test.ts"] } },
       {
         extends: true,
-        test: { name: "tidy", include: ["tools/**/*.test.ts"], globalSetup: [] },
+        test: {
+          ...withDatabase,
+          name: "unit",
+          include: ["{server,client,cli,bench}/**/*.test.ts"],
+          testTimeout: 30_000,
+        },
       },
       {
         extends: true,
-        test: { name: "unit", include: ["server/**/*.test.ts", "client/**/*.test.ts", "cli/**/*.test.ts"] },
+        test: { ...withDatabase, name: "whole", include: ["test/**/*.test.ts"], testTimeout: 120_000 },
       },
-      { extends: true, test: { name: "whole", include: ["test/**/*.test.ts"], testTimeout: 120_000 } },
     ],
   },
 });

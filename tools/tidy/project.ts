@@ -28,11 +28,13 @@ export function contentsRule(tree: Tree): Complaint[] {
   });
 }
 
-function exportedNames(program: Node): { name: string; at: number }[] {
-  const names: { name: string; at: number }[] = [];
+function exportedNames(program: Node): { name: string; type: string | undefined; at: number }[] {
+  const names: { name: string; type: string | undefined; at: number }[] = [];
   walk(program, (node, around) => {
     const isExported = around.length === 3 && around[1]?.type === "ExportNamedDeclaration";
-    if (node.type === "VariableDeclarator" && isExported) names.push({ name: node.id.name, at: node.start });
+    if (node.type !== "VariableDeclarator" || !isExported) return;
+    const type = node.id.typeAnnotation?.typeAnnotation.typeName?.name;
+    names.push({ name: node.id.name, type, at: node.start });
   });
   return names;
 }

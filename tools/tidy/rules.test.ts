@@ -189,7 +189,10 @@ describe("the project", () => {
       "server/src/trees/api.ts": "export const treeEndpoints = [];",
     };
     expect(contentsRule(treeOf(imported))).toHaveLength(1);
-    expect(contentsRule(treeOf({ ...files, "server/src/trees/jobs.ts": "const a = 1;" }))).toHaveLength(1);
+    const job = { "server/src/trees/tidy.ts": "export const prune: JobKind = { name: 'prune' };" };
+    expect(contentsRule(treeOf({ ...files, ...job }))).toMatchObject([
+      { message: expect.stringContaining("prune") },
+    ]);
   });
 
   test("an endpoint stands in a list", () => {
