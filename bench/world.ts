@@ -18,6 +18,9 @@ const hour = 3_600_000;
 export interface World {
   db: Db;
   runtimeUrl: string;
+  ownerUrl: string;
+  /** Folder that goes with the world. */
+  dataDir: string;
   accountId: string;
   meters: RootMeter[];
   stop(): Promise<void>;
@@ -62,6 +65,8 @@ export async function openWorld(count: number, parts: number): Promise<World> {
   return {
     db,
     runtimeUrl: postgres.runtimeUrl,
+    ownerUrl: postgres.ownerUrl,
+    dataDir,
     accountId: account.id,
     meters: meters.map(({ id, part, timezone }) => ({ id, part, timezone })),
     async stop() {

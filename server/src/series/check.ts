@@ -43,32 +43,38 @@ function refusalOfRun(run: Run): string | undefined {
 }
 
 function checkValues(run: Run, now: number, refuse: (index: number, message: string) => void): void {
-  const zone = run.meter.timezone;
   const isGranule = granuleTest(run);
+  const last = now + day;
   for (let i = 0; i < run.starts.length; i++) {
     const start = run.starts[i]!;
     const value = run.values[i]!;
-    if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
-      refuse(i, "the value is not finite");
-    else if (!(start >= earliest && start < latest)) refuse(i, "the time is outside 1970-2099");
-    else if (start > now + day) refuse(i, `${timestamp(start)} lies in the future`);
-    else if (!isGranule(start)) refuse(i, `no ${run.granularity} of ${zone} begins at ${timestamp(start)}`);
+    const fine = start >= earliest && start <= last && start < latest && value !== Number.POSITIVE_INFINITY;
+    if (fine && value !== Number.NEGATIVE_INFINITY && isGranule(start)) continue;
+    refuse(i, faultOf(run, start, value, last));
   }
 }
 
+function faultOf(run: Run, start: number, value: number, last: number): string {
+  if (Math.abs(value) === Number.POSITIVE_INFINITY) return "the value is not finite";
+  if (!(start >= earliest && start < latest)) return "the time is outside 1970-2099";
+  if (start > last) return `${timestamp(start)} lies in the future`;
+  return `no ${run.granularity} of ${run.meter.timezone} begins at ${timestamp(start)}`;
+}
+
 /** Whether an instant begins a granule; the stretch of constant offset is remembered, as values come in runs. */
-function granuleTest(run: Run): (start: number) => boolean {
-  const { granularity } = run;
-  const zone = run.meter.timezone;
+function granuleTest({ granularity, meter }: Run): (start: number) => boolean {
+  const zone = meter.timezone;
   if (granularity === "day" || granularity === "month") {
     return (start) => granuleStart(granularity, zone, start) === start;
   }
   const step = minutesOf[granularity] * 60_000;
-  let stretch = { from: 1, to: 0, offset: 0 };
+  let from = Number.POSITIVE_INFINITY;
+  let to = Number.NEGATIVE_INFINITY;
+  let offset = 0;
   return (start) => {
-    if (start < stretch.from || start >= stretch.to) stretch = stretchAt(zone, start);
+    if (start < from || start >= to) ({ from, to, offset } = stretchAt(zone, start));
     // Close to a change of offset a granule may be longer than its step: only there the calendar is asked.
-    if (start - stretch.from < step) return granuleStart(granularity, zone, start) === start;
-    return (start + stretch.offset) % step === 0;
+    if (start - from < step) return granuleStart(granularity, zone, start) === start;
+    return (start + offset) % step === 0;
   };
 }

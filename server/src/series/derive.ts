@@ -7,11 +7,11 @@ import {
   granuleStart,
   granuleStarts,
 } from "../platform/time/granule.ts";
-import type { RootMeter, Run } from "./batch.ts";
+import type { RootMeter } from "./batch.ts";
 import type { Aggregate } from "./metric.ts";
 import type { OpenBlock } from "./open-block.ts";
-import { placeOf, slotsOf } from "./slot.ts";
-import type { Workspace } from "./workspace.ts";
+import { endWithin, placeOf, slotsOf } from "./slot.ts";
+import type { SeriesRun, Workspace } from "./workspace.ts";
 
 /** A series whose values can be summed or averaged into coarser ones. */
 export interface DerivableSeries {
@@ -56,21 +56,19 @@ export class Touched {
     starts,
     values,
     meter,
-  }: Pick<Run, "granularity" | "starts" | "values" | "meter">): void {
+  }: Pick<SeriesRun, "granularity" | "starts" | "values" | "meter">): void {
     const zone = meter.timezone;
-    for (let i = 0; i < starts.length; i++) {
-      if (Number.isNaN(values[i]!)) this.addRemoved(granularity, zone, starts[i]!);
+    if (values.includes(Number.NaN)) {
+      for (let i = 0; i < starts.length; i++) {
+        if (Number.isNaN(values[i]!)) this.addRemoved(granularity, zone, starts[i]!);
+      }
     }
-    let until = Number.NEGATIVE_INFINITY;
-    let from = Number.POSITIVE_INFINITY;
-    const coarser = granularity === "day" ? "month" : granularity === "hour" ? "day" : "hour";
     if (granularity === "month") return;
-    for (let i = 0; i < starts.length; i++) {
-      const start = starts[i]!;
-      if (start >= from && start < until) continue;
-      from = granuleStart(coarser, zone, start);
-      until = granuleEnd(coarser, zone, from);
-      this.add(granularity, zone, start);
+    const coarser = granularity === "day" ? "month" : granularity === "hour" ? "day" : "hour";
+    for (let i = 0; i < starts.length; ) {
+      const from = granuleStart(coarser, zone, starts[i]!);
+      this.add(granularity, zone, starts[i]!);
+      i = endWithin(starts, i, { from, to: granuleEnd(coarser, zone, from) });
     }
   }
 }

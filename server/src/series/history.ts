@@ -39,8 +39,10 @@ export async function restoreAsOf(
         where part = ${part} and series_id = any(${ids}::int8[]) and gran = ${gran} and stored > ${asOf}
         order by doc desc`,
   );
+  const docs = new Set([...rows, ...revisions].flatMap((row) => decodeRuns(row.data).doc));
   const later = await db.rows<{ doc: number }>(
-    sql`select doc from document where part = ${part} and stored > ${asOf}`,
+    sql`select doc from document
+        where part = ${part} and doc = any(${[...docs]}::int4[]) and stored > ${asOf}`,
   );
   const laterDocs = new Set(later.map((row) => row.doc));
   const byBlock = Map.groupBy(revisions, (row) => `${row.series_id}/${row.period}`);

@@ -7,7 +7,7 @@ import { refusals } from "./check.ts";
 import { blocksToDerive, derive, Touched } from "./derive.ts";
 import { metrics } from "./metric.ts";
 import type { BlockKey, OpenBlock } from "./open-block.ts";
-import { boundsOf, codeOf, placeOf } from "./slot.ts";
+import { boundsOf, codeOf, endWithin, placeOf } from "./slot.ts";
 import { statsAfter } from "./stats.ts";
 import {
   type DocumentRow,
@@ -67,7 +67,14 @@ async function ingestPart(tx: Tx, { part, batches, results, now }: PartWork): Pr
   const mine = batches.map((batch) => batch.runs.filter((run) => run.meter.part === part));
   const ids = await ensureSeries(tx, part, mine.flat().map(nameOf));
   const runs = mine.map((each) =>
-    each.map((run): SeriesRun => ({ ...run, seriesId: ids.get(seriesKey(nameOf(run)))! })),
+    each.map(
+      (run): SeriesRun => ({
+        ...run,
+        seriesId: ids.get(seriesKey(nameOf(run)))!,
+        starts: doubles(run.starts),
+        values: doubles(run.values),
+      }),
+    ),
   );
   const work = await openWorkspace(tx, part, keysOf(runs.flat()));
   const first = (await lastDocument(tx, part)) + 1;
@@ -125,13 +132,11 @@ function keysOf(runs: readonly SeriesRun[]): BlockKey[] {
     const zone = run.meter.timezone;
     const need = (granularity: BlockKey["granularity"], period: number) =>
       keys.set(blockName(seriesId, granularity, period), { seriesId, granularity, period });
-    let bounds: ReturnType<typeof boundsOf> = null;
-    for (let i = 0; i < run.starts.length; i++) {
-      const start = run.starts[i]!;
-      if (bounds !== null && start >= bounds.from && start < bounds.to) continue;
-      const { period } = placeOf(run.granularity, zone, start);
-      bounds = boundsOf(run.granularity, period);
+    for (let from = 0; from < run.starts.length; ) {
+      const { period } = placeOf(run.granularity, zone, run.starts[from]!);
       need(run.granularity, period);
+      const bounds = boundsOf(run.granularity, period);
+      from = bounds === null ? from + 1 : endWithin(run.starts, from, bounds);
     }
     const touched = new Touched();
     touched.addRun(run);
@@ -201,6 +206,10 @@ function newMetrics(
     else meters.add(meter.id);
   }
   return found;
+}
+
+function doubles(numbers: ArrayLike<number>): Float64Array {
+  return numbers instanceof Float64Array ? numbers : Float64Array.from(numbers);
 }
 
 function nameOf(run: Run) {

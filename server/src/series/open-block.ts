@@ -105,12 +105,12 @@ export class OpenBlock {
     return what;
   }
 
-  /** Writes a slot that nothing ever wrote: the short way for backfills. */
-  put(slot: number, value: number, source: { doc: number; flags: number }): void {
+  /** Delivers a value to a slot that nothing ever wrote: the short way for backfills. */
+  put(slot: number, value: number, doc: number, flags: number): void {
     this.values[slot] = value;
-    this.doc[slot] = source.doc;
-    this.confirmed[slot] = source.doc;
-    this.flags[slot] = source.flags;
+    this.doc[slot] = doc;
+    this.confirmed[slot] = doc;
+    this.flags[slot] = flags;
     this.#told[slot] = happened.added;
     this.dirty = true;
   }

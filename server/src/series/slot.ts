@@ -128,6 +128,13 @@ export function boundsOf(
   };
 }
 
+/** Index behind the starts from `from` on that lie within the bounds; the first one does. */
+export function endWithin(starts: Float64Array, from: number, bounds: { from: number; to: number }): number {
+  let to = from + 1;
+  while (to < starts.length && starts[to]! >= bounds.from && starts[to]! < bounds.to) to++;
+  return to;
+}
+
 /** First instant of a block kept by UTC. */
 export function blockStart(granularity: Exclude<Granularity, "day" | "month">, period: number): number {
   if (granularity === "hour") return Date.UTC(Math.floor(period / 12), period % 12, 1);

@@ -1,8 +1,8 @@
 import type { Granularity } from "../platform/granularity.ts";
 import { qualities, type Run, type Stored } from "./batch.ts";
-import { derivedFlag, flagsOf, qualityOf } from "./block-planes.ts";
+import { derivedFlag, qualityOf } from "./block-planes.ts";
 import { happened, OpenBlock, type Overwritten } from "./open-block.ts";
-import { boundsOf, placeOf } from "./slot.ts";
+import { boundsOf, endWithin, placeOf } from "./slot.ts";
 
 /** Which document wins: rank first, then the version it states; of equals the one that arrived last. */
 export interface Standing {
@@ -10,9 +10,11 @@ export interface Standing {
   rank: number;
 }
 
-/** A run whose series is known. */
+/** A run whose series is known, with its numbers in arrays of one kind: the loops over them stay fast. */
 export interface SeriesRun extends Run {
   seriesId: number;
+  starts: Float64Array;
+  values: Float64Array;
 }
 
 /**
@@ -50,37 +52,26 @@ export class Workspace {
   /** Places the values of a run in the name of document `doc` and counts what became of them. */
   apply(run: SeriesRun, doc: number, standing: Standing, stored: Stored): void {
     this.#standings.set(doc, standing);
-    const { starts, values } = run;
-    const quality = qualityPerValue(run.quality);
-    const blockAt = this.#blocksOf(run);
-    for (let i = 0; i < starts.length; i++) {
-      const { block, slot } = blockAt(starts[i]!);
-      const value = values[i]!;
-      if (block.doc[slot] === 0 && !Number.isNaN(value)) {
-        block.put(slot, value, { doc, flags: flagsOf({ derived: false, quality: quality(i) }) });
-        stored.added++;
-        this.usedDocs.add(doc);
-      } else this.#place(block, slot, value, { doc, standing, quality: quality(i), stored });
-    }
-  }
-
-  /** Finds block and slot of a start; the block is remembered, as values come in runs. The answer is reused. */
-  #blocksOf(run: SeriesRun): (start: number) => { block: OpenBlock; slot: number } {
-    const { seriesId, granularity } = run;
+    const { starts, values, granularity, seriesId } = run;
     const zone = run.meter.timezone;
-    let bounds: ReturnType<typeof boundsOf> = null;
-    const found = { block: undefined as unknown as OpenBlock, slot: 0 };
-    return (start) => {
-      if (bounds !== null && start >= bounds.from && start < bounds.to) {
-        found.slot = Math.floor((start - bounds.from) / bounds.step);
-        return found;
+    const quality = qualityPerValue(run.quality);
+    const addedBefore = stored.added;
+    for (let from = 0; from < starts.length; ) {
+      const { period, slot: first } = placeOf(granularity, zone, starts[from]!);
+      const block = this.open(seriesId, granularity, period);
+      const bounds = boundsOf(granularity, period);
+      const to = bounds === null ? from + 1 : endWithin(starts, from, bounds);
+      for (let i = from; i < to; i++) {
+        const slot = bounds === null ? first : Math.floor((starts[i]! - bounds.from) / bounds.step);
+        const value = values[i]!;
+        if (block.doc[slot] === 0 && !Number.isNaN(value)) {
+          block.put(slot, value, doc, quality(i) << 1);
+          stored.added++;
+        } else this.#place(block, slot, value, { doc, standing, quality: quality(i), stored });
       }
-      const place = placeOf(granularity, zone, start);
-      bounds = boundsOf(granularity, place.period);
-      found.block = this.open(seriesId, granularity, place.period);
-      found.slot = place.slot;
-      return found;
-    };
+      from = to;
+    }
+    if (stored.added > addedBefore) this.usedDocs.add(doc);
   }
 
   #place(
