@@ -3,7 +3,7 @@ import { jobKinds } from "./app.ts";
 import type { Config } from "./config.ts";
 import { type Db, openDb, sql, sqlState } from "./platform/db.ts";
 import { migrateJobs } from "./platform/jobs.ts";
-import { type Migrated, migrate, readMigrations } from "./platform/migrate.ts";
+import { type Migrated, migrate, readMigrations, schemaVersion } from "./platform/migrate.ts";
 import { openPostgres, waitForServer } from "./platform/postgres/postgres.ts";
 import { Problem } from "./platform/problem.ts";
 
@@ -193,10 +193,7 @@ export async function migrateDatabase(
 }
 
 async function assertMigrated({ runtime }: Database): Promise<MigrationReport> {
-  const found = await connected(runtime.url, (client) =>
-    client.query<{ number: number }>("select max(number) as number from schema_migration"),
-  );
-  const before = found.rows[0]!.number;
+  const before = await connected(runtime.url, (client) => schemaVersion((text) => client.query(text)));
   const after = knownSchema();
   if (before === after) return { before, after, applied: [], jobs: false };
   throw new Problem(

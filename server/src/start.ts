@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
-import { authenticate } from "./accounts/accounts.ts";
+import { authenticate, hasNoAccounts } from "./accounts/accounts.ts";
 import { endpoints, jobKinds } from "./app.ts";
 import type { Config } from "./config.ts";
 import {
@@ -14,7 +14,7 @@ import {
   openPool,
 } from "./database.ts";
 import { systemClock } from "./platform/clock.ts";
-import { type Db, sql } from "./platform/db.ts";
+import type { Db } from "./platform/db.ts";
 import type { Deps, Settings } from "./platform/deps.ts";
 import type { Ready } from "./platform/http/health.ts";
 import { buildServer } from "./platform/http/server.ts";
@@ -22,6 +22,7 @@ import { watchJobs } from "./platform/job-metrics.ts";
 import { jobLag, type OpenJobs, openJobs } from "./platform/jobs.ts";
 import { makeLog } from "./platform/log.ts";
 import { makeMetrics } from "./platform/metrics.ts";
+import { schemaVersion } from "./platform/migrate.ts";
 import { Problem } from "./platform/problem.ts";
 import { type KeySource, loadKeys } from "./platform/secrets.ts";
 
@@ -81,7 +82,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     settings.publicUrl = config.publicUrl ?? url;
     if (config.role !== "web") await work(jobs, deps);
     log.info({ url, version, role: config.role, database: database.place }, "listening");
-    return { url, deps, database, isEmpty: await isEmpty(db), stop };
+    return { url, deps, database, isEmpty: await hasNoAccounts(db), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -140,13 +141,13 @@ function makeApp(config: Config, deps: Deps): FastifyInstance {
 function readiness(db: Db): Ready {
   const schema = knownSchema();
   return async () => {
-    const found = await db.one<{ number: number }>(sql`select max(number) as number from schema_migration`);
+    const found = await db.borrow((connection) => schemaVersion((text) => connection.query(text)));
     const late = (await jobLag(db)).filter((lag) => lag.oldestSeconds > lagSecondsMax);
     return {
       database: { ok: true },
       schema: {
-        ok: found.number === schema,
-        message: `schema ${found.number}, this program knows ${schema}`,
+        ok: found === schema,
+        message: `schema ${found}, this program knows ${schema}`,
       },
       jobs: { ok: late.length === 0, message: late.map((lag) => `${lag.kind} is late`).join(", ") },
     };
@@ -182,11 +183,4 @@ function reason(code: string | undefined, message: string): string {
 function shownHost(host: string): string {
   if (["0.0.0.0", "::", "127.0.0.1", "::1"].includes(host)) return "localhost";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-async function isEmpty(db: Db): Promise<boolean> {
-  const row = await db.one<{ empty: boolean }>(
-    sql`select not exists (select from account where deleted is null) as empty`,
-  );
-  return row.empty;
 }

@@ -20,6 +20,7 @@ export { actIn, authenticate } from "./authenticate.ts";
 export { assertMayDelete, markDeleted, removeAccount } from "./deletion.ts";
 export { accountChange, accountCreation, accountRefView, emailText, nameText } from "./fields.ts";
 export { addCollaborator, type Collaborator } from "./members.ts";
+export { accountNamed, allAccounts, hasNoAccounts, tokensOf } from "./overview.ts";
 export { setPassword } from "./password-check.ts";
 export { newPasswordHash } from "./password-rules.ts";
 export { reach } from "./reach.ts";
@@ -30,4 +31,4 @@ export {
   type Subscriber,
   subscriberById,
 } from "./subscribers.ts";
-export { createToken, type NewToken, type Token } from "./tokens.ts";
+export { createToken, type NewToken, revokeToken, type Token } from "./tokens.ts";

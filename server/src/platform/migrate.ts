@@ -45,33 +45,52 @@ export async function migrate(options: {
   runtimeRole: string | null;
   /** Only tell what would be done. */
   dryRun?: boolean;
+  /** Stop after this number: an older schema, for a backup of it. */
+  upTo?: number;
 }): Promise<Migrated> {
   const client = new pg.Client({ connectionString: options.url, application_name: "metertree migrate" });
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [lockKey]);
-    await client.query(
-      `create table if not exists schema_migration
-         (number int primary key, name text not null, sha256 text not null, applied timestamptz not null default now())`,
-    );
     const migrations = readMigrations(options.folder);
-    const done = await client.query<{ number: number; name: string; sha256: string }>(
-      "select number, name, sha256 from schema_migration order by number",
-    );
-    assertFits(done.rows, migrations);
-    const pending = migrations.slice(done.rows.length);
+    const done = await appliedIn(client);
+    assertFits(done, migrations);
+    const pending = migrations.slice(done.length, options.upTo);
     if (options.dryRun !== true) {
+      if (done.length === 0) await makeBook(client);
       for (const migration of pending) await apply(client, migration);
       if (options.runtimeRole !== null) await grant(client, options.runtimeRole);
     }
     return {
-      before: done.rows.length,
-      after: migrations.length,
+      before: done.length,
+      after: done.length + pending.length,
       applied: pending.map((migration) => migration.name),
     };
   } finally {
     await client.end();
   }
+}
+
+interface Applied {
+  number: number;
+  name: string;
+  sha256: string;
+}
+
+async function appliedIn(client: pg.Client): Promise<Applied[]> {
+  const version = await schemaVersion((text) => client.query(text));
+  if (version === 0) return [];
+  const { rows } = await client.query<Applied>(
+    "select number, name, sha256 from schema_migration order by number",
+  );
+  return rows;
+}
+
+async function makeBook(client: pg.Client): Promise<void> {
+  await client.query(
+    `create table if not exists schema_migration
+       (number int primary key, name text not null, sha256 text not null, applied timestamptz not null default now())`,
+  );
 }
 
 /** Number of the newest migration in the database, 0 when there is none. */
@@ -82,7 +101,7 @@ export async function schemaVersion(query: (text: string) => Promise<{ rows: unk
   return (rows[0] as { number: number }).number;
 }
 
-function assertFits(done: { number: number; name: string; sha256: string }[], known: Migration[]): void {
+function assertFits(done: Applied[], known: Migration[]): void {
   if (done.length > known.length) {
     throw new Problem(
       "unavailable",
