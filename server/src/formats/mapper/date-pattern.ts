@@ -271,17 +271,26 @@ function lookFor(text: string): string[] {
     .filter((pattern) => fits(pattern, label));
 }
 
-/** Compiled candidates: a file has two or three, and each of its first cells is tried. */
-const compiled = new Map<string, DatePattern>();
+/** Compiled candidates, null for those that make no sense: a file has two or three, and each of its first cells is tried. */
+const compiled = new Map<string, DatePattern | null>();
 
 function fits(text: string, label: string): boolean {
   let pattern = compiled.get(text);
   if (pattern === undefined) {
     if (compiled.size > 500) compiled.clear();
-    pattern = new DatePattern(text);
+    pattern = compiledOrNull(text);
     compiled.set(text, pattern);
   }
-  return pattern.parse(label);
+  return pattern?.parse(label) === true;
+}
+
+function compiledOrNull(text: string): DatePattern | null {
+  try {
+    return new DatePattern(text);
+  } catch (fault) {
+    if (fault instanceof PatternFault) return null;
+    throw fault;
+  }
 }
 
 /** Cuts a label into weekday, date and time (with what separates it from the date). */

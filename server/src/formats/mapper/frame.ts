@@ -40,10 +40,10 @@ export function halvesOf(cell: string): [string, string] | undefined {
 /** What a cell says about time, by its shape, or by the pattern that was told. */
 export function timeShapeOf(cell: string, told: DatePattern | undefined): TimeShape {
   if (cell.length < 4 || cell.length > 100) return undefined;
+  if (told?.parse(cell)) return "date";
   // Nearly all cells are plain numbers: they are sorted out before the expensive look.
-  if (/^[+-]?\d*[.,]?\d*$/.test(cell) && !/^(19|20)\d{6}(\d{4}|\d{6})?$/.test(cell) && told === undefined)
-    return undefined;
-  if (told?.parse(cell) || patternsOf(cell).length > 0) return "date";
+  if (/^[+-]?\d*[.,]?\d*$/.test(cell) && !/^(19|20)\d{6}(\d{4}|\d{6})?$/.test(cell)) return undefined;
+  if (patternsOf(cell).length > 0) return "date";
   if (timeOfDayPattern(cell) !== undefined) return "time";
   return halvesOf(cell) === undefined ? undefined : "period";
 }
