@@ -24,5 +24,13 @@ export {
 } from "./reference.ts";
 export { location } from "./schema.ts";
 export { revokeAll, shareAll } from "./share.ts";
-export { type ConsumptionStats, type Stat, type StatRow, setStats, statVersions } from "./stats.ts";
+export {
+  type ConsumptionStats,
+  type Stat,
+  type StatRow,
+  setStats,
+  shownStats,
+  statsOf,
+  statVersions,
+} from "./stats.ts";
 export { addMetrics } from "./update.ts";

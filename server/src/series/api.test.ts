@@ -324,6 +324,19 @@ describe("sums", () => {
     expect(sum.json.data[0].periods[0].energy).toEqual([2369.78]);
   });
 
+  test("of an account are those of its active meters, for itself and its manager", async () => {
+    for (const [id, token] of [
+      ["me", "customer"],
+      [customer, "manager"],
+    ] as const) {
+      const sum = await get(`/consumptions/account/${id}/energy/month/202401-202403`, token);
+      expect(sum.json.data[0]).toMatchObject({ account_id: customer });
+      expect(sum.json.data[0].periods[0].energy).toEqual([2369.78, 2293.373, 1556.219]);
+    }
+    expect((await get(`/consumptions/account/${customer}/energy/month/2024`, "stranger")).status).toBe(404);
+    expect((await get("/consumptions/account/me/enrgy/month/2024")).status).toBe(400);
+  });
+
   test("one foreign meter among many refuses all", async () => {
     const foreign = `${power.id},${"f".repeat(24)}`;
     for (const kind of ["sum", "multi"]) {
@@ -434,6 +447,12 @@ describe("corrections", () => {
       }),
     ]);
     expect((await get(`/meters/${second.id}/revisions`, "stranger")).status).toBe(404);
+  });
+
+  test("what a meter has is told without reading it", async () => {
+    const stats = await get(`/consumptions/${second.id}?metrics=energy`);
+    expect(stats.json.data.energy.month).toMatchObject({ first: 202401, last: 202405, count: 4 });
+    expect((await get(`/consumptions/${second.id}`, "stranger")).status).toBe(404);
   });
 
   test("statistics can be computed again", async () => {
