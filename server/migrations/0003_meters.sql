@@ -41,7 +41,8 @@ create table meter (
 );
 -- Lists leave revoked meters out. Each index below holds one order or one filter of them in the default order, so
 -- that a page and its count read only the index.
-create index meter_list on meter (holder_id, created, id) where not revoked;
+create index meter_list on meter (holder_id, created, id)
+  include (type, control_level, generation, representation) where not revoked;
 create index meter_list_name on meter (holder_id, name, created, id) where not revoked;
 create index meter_list_box on meter (holder_id, box, created, id) where not revoked;
 create index meter_list_assigner on meter (holder_id, assigner_id, created, id) where not revoked;

@@ -2,7 +2,7 @@ import { partsOf, timezoneOf } from "../accounts/accounts.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
-import { Problem } from "../platform/problem.ts";
+import { invalid, Problem } from "../platform/problem.ts";
 import { log } from "./activity.ts";
 import {
   type Box,
@@ -58,6 +58,10 @@ export interface CreateOptions {
 }
 
 const rowsAtOnce = 1000;
+/** Longer names and addresses are cut, or they would not fit an index entry. */
+const textCharsMax = 500;
+/** Longer ids are refused: a part of an id names something else. */
+const idCharsMax = 100;
 
 /**
  * Makes root meters of one account, thousands at once, and answers in the order of `specs`. A metering point (ean,
@@ -95,6 +99,7 @@ async function createSome(
   options: CreateOptions & { zone: string },
   specs: readonly NewMeter[],
 ): Promise<MadeMeter[]> {
+  assertIdsFit(specs);
   const first = new Map<string, number>();
   const rows: object[] = [];
   const keys = specs.map((spec, index) => {
@@ -124,6 +129,14 @@ async function createSome(
   });
 }
 
+function assertIdsFit(specs: readonly NewMeter[]): void {
+  for (const { ean, channel } of specs) {
+    if ((ean?.length ?? 0) > idCharsMax) throw invalid("ean", `has more than ${idCharsMax} characters`);
+    if ((channel?.length ?? 0) > idCharsMax)
+      throw invalid("channel", `has more than ${idCharsMax} characters`);
+  }
+}
+
 /** What makes two specs the same metering point; null when nothing can. */
 function keyOf({
   ean,
@@ -137,7 +150,11 @@ function keyOf({
 
 function rowOf(spec: NewMeter, { id, part, zone }: { id: string; part: number; zone: string }): object {
   const tags = [...new Set(spec.tags ?? [])];
-  const { name = null, address = null, ean = null } = spec;
+  const { ean = null } = spec;
+  const [name, address] = [spec.name, spec.address].map((text) => text?.slice(0, textCharsMax) ?? null) as [
+    string | null,
+    string | null,
+  ];
   return {
     id,
     part,

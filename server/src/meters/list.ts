@@ -127,7 +127,8 @@ async function lookUp(db: Queryable, list: MeterList, asked: URLSearchParams): P
   if (nodes.length > 0) {
     if (nodes.length > 300) throw invalid("tree_structure_ids", "at most 300 nodes at once");
     for (const node of nodes) if (!isId(node)) throw invalid("tree_structure_ids", "takes ids of tree nodes");
-    conditions.push(sql` and m.id in (${list.places.below(list.accountId, nodes)})`);
+    const below = await list.places.below(db, list.accountId, nodes);
+    conditions.push(below === null ? sql` and false` : sql` and m.id in (${below})`);
   }
   for (const [name, column] of [
     ["assigner.name", sql`assigner_id`],

@@ -55,8 +55,8 @@ export interface PathStep {
 export interface Places {
   /** Paths to the places of meters in the account's trees, root first; meters without a place are absent. */
   pathsOf(db: Queryable, accountId: string, meterIds: readonly string[]): Promise<Map<string, PathStep[][]>>;
-  /** Subquery of the ids of all meters below any of the nodes of the account. */
-  below(accountId: string, nodeIds: readonly string[]): Sql;
+  /** Subquery of the ids of all meters below any of the nodes of the account; null when it has none of them. */
+  below(db: Queryable, accountId: string, nodeIds: readonly string[]): Promise<Sql | null>;
 }
 
 /**

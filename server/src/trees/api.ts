@@ -6,7 +6,7 @@ import { type Fields, fieldsOf, readList } from "../platform/http/filter.ts";
 import { decimal, id } from "../platform/http/schema.ts";
 import { Problem } from "../platform/problem.ts";
 import { addNode, changeNode, deleteNode, placeMeters, removeMeter } from "./change.ts";
-import { nodeById, nodeColumns, nodesFrom, showNodes, type TreeNode, type Viewer } from "./node.ts";
+import { nodeById, nodesById, nodesFrom, showNodes, type Viewer } from "./node.ts";
 import { places } from "./places.ts";
 
 /** Largest factor: even 64 of them multiplied with any value stay finite. */
@@ -179,12 +179,17 @@ const list = endpoint({
       pageMax: settings.pageMax,
     });
     const from = sql`${nodesFrom(viewer)}${query.where}`;
-    const [{ count }, nodes] = await Promise.all([
+    const [{ count }, page] = await Promise.all([
       db.one<{ count: number }>(sql`select count(*) as count ${from}`),
-      db.rows<TreeNode>(
-        sql`select ${nodeColumns} ${from} order by ${query.orderBy} offset ${query.skip} limit ${query.limit}`,
+      db.rows<{ id: string }>(
+        sql`select n.id ${from} order by ${query.orderBy} offset ${query.skip} limit ${query.limit}`,
       ),
     ]);
+    const nodes = await nodesById(
+      db,
+      viewer,
+      page.map((row) => row.id),
+    );
     return new Page(await showNodes(db, viewer, nodes), { count, skip: query.skip, limit: query.limit });
   },
 });

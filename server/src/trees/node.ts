@@ -55,8 +55,17 @@ export async function nodeById(db: Queryable, viewer: Viewer, id: string): Promi
 }
 
 /** Nodes at and below a path: one range of the index, because ids are hex and `g` follows `f`. */
-export function belowPath(path: string | Sql): Sql {
-  return sql`n.path >= ${path} and n.path < ${path} || 'g'`;
+export function belowPath(path: string): Sql {
+  return sql`n.path >= ${path} and n.path < ${`${path}g`}`;
+}
+
+/** Nodes by id, in the order of the ids; missing ones are left out. */
+export async function nodesById(db: Queryable, viewer: Viewer, ids: readonly string[]): Promise<TreeNode[]> {
+  const rows = await db.rows<TreeNode>(
+    sql`select ${nodeColumns} ${nodesFrom(viewer)} and n.id = ${any(ids)}`,
+  );
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
 interface Placed {

@@ -1,7 +1,7 @@
 import { type PathStep, type Places, type ReadingMeter, readingMeters } from "../meters/meters.ts";
-import { any, type Queryable, type Sql, sql } from "../platform/db.ts";
+import { any, join, type Queryable, type Sql, sql } from "../platform/db.ts";
 import { multiplyExact } from "../platform/decimal.ts";
-import { belowPath, depthOf, nodeById, stepsOf } from "./node.ts";
+import { belowPath, depthOf, idChars, nodeById, stepsOf } from "./node.ts";
 
 /** What meters show of trees: where a meter is, and which meters are below nodes. */
 export const places: Places = { pathsOf, below };
@@ -34,11 +34,18 @@ async function pathsOf(
   return paths;
 }
 
-function below(accountId: string, nodeIds: readonly string[]): Sql {
-  return sql`select p.meter_id from tree_node top
-    join tree_node n on n.account_id = top.account_id and ${belowPath(sql`top.path`)}
-    join tree_meter p on p.node_id = n.id
-    where top.account_id = ${accountId} and top.id = ${any(nodeIds)}`;
+/** The paths are read first, because the planner can only judge a range whose ends it sees. */
+async function below(db: Queryable, accountId: string, nodeIds: readonly string[]): Promise<Sql | null> {
+  const tops = await db.rows<{ path: string }>(
+    sql`select n.path from tree_node n where n.account_id = ${accountId} and n.id = ${any(nodeIds)} order by n.path`,
+  );
+  if (tops.length === 0) return null;
+  const ranges = join(
+    tops.map(({ path }) => sql`(${belowPath(path)})`),
+    " or ",
+  );
+  return sql`select p.meter_id from tree_node n join tree_meter p on p.node_id = n.id
+    where n.account_id = ${accountId} and (${ranges})`;
 }
 
 /** A meter below a node, with its share of the node. */
@@ -49,7 +56,6 @@ export interface MeterBelow extends ReadingMeter {
 
 interface PlacedMeter {
   node_id: string;
-  path: string;
   factor: number;
 }
 
@@ -72,42 +78,59 @@ export async function metersBelow(db: Queryable, accountId: string, nodeId: stri
     readingMeters<PlacedMeter>(
       db,
       accountId,
-      sql`select p.meter_id, p.node_id, p.factor, n.path
+      sql`select p.meter_id, p.node_id, p.factor
           from tree_node n join tree_meter p on p.node_id = n.id where ${inside}`,
     ),
   ]);
-  const factors = factorsBelow(top.path, nodes);
-  const chosen = new Map<string, (typeof meters)[number]>();
-  for (const meter of meters) {
+  const places = placesBelow(top.path, nodes);
+  const chosen = new Map<string, Counted>();
+  for (const { node_id, factor, ...meter } of meters) {
+    const place = places.get(node_id);
+    // A node that was added between the two statements.
+    if (place === undefined) continue;
+    const counted = {
+      meter: { ...meter, factor: multiplyExact(factor, place.factor) },
+      nodeId: node_id,
+      depth: place.depth,
+    };
     const known = chosen.get(meter.rootId);
-    if (known === undefined || goesBefore(meter, known)) chosen.set(meter.rootId, meter);
+    if (known === undefined || goesBefore(counted, known)) chosen.set(meter.rootId, counted);
   }
-  return [...chosen.values()]
-    .map(({ node_id, path: _, factor, ...meter }) => ({
-      ...meter,
-      factor: multiplyExact(factor, factors.get(node_id) ?? 1),
-    }))
-    .sort((one, other) => (one.id < other.id ? -1 : 1));
+  return [...chosen.values()].map(({ meter }) => meter).sort((one, other) => compare(one.id, other.id));
 }
 
-/** Product of the factors of the nodes between `top`, not included, and each node. Parents come before children. */
-function factorsBelow(top: string, nodes: readonly NodeFactor[]): Map<string, number> {
-  const factors = new Map<string, number>();
+/** A meter at one of its places. */
+interface Counted {
+  meter: MeterBelow;
+  nodeId: string;
+  depth: number;
+}
+
+interface NodePlace {
+  /** Product of the factors of the nodes between the one asked for, not included, and this one. */
+  factor: number;
+  depth: number;
+}
+
+/** Nodes come in the order of their paths: parents before children. */
+function placesBelow(top: string, nodes: readonly NodeFactor[]): Map<string, NodePlace> {
+  const places = new Map<string, NodePlace>();
   for (const { id, path, factor } of nodes) {
-    if (path === top) factors.set(id, 1);
-    else factors.set(id, multiplyExact(factor, factors.get(stepsOf(path).at(-2)!) ?? 1));
+    const depth = depthOf(path);
+    const parent = path === top ? undefined : places.get(path.slice(-2 * idChars, -idChars));
+    places.set(id, { factor: parent === undefined ? 1 : multiplyExact(parent.factor, factor), depth });
   }
-  return factors;
+  return places;
 }
 
-function goesBefore(one: ReadingMeter & PlacedMeter, other: ReadingMeter & PlacedMeter): boolean {
-  const rank = (meter: ReadingMeter) => (meter.box === "active" && !meter.revoked ? 0 : 1);
-  return (
-    (rank(one) - rank(other) ||
-      depthOf(one.path) - depthOf(other.path) ||
-      compare(one.node_id, other.node_id) ||
-      compare(one.id, other.id)) < 0
-  );
+function goesBefore(one: Counted, other: Counted): boolean {
+  const rank = ({ meter }: Counted) => (meter.box === "active" && !meter.revoked ? 0 : 1);
+  const order =
+    rank(one) - rank(other) ||
+    one.depth - other.depth ||
+    compare(one.nodeId, other.nodeId) ||
+    compare(one.meter.id, other.meter.id);
+  return order < 0;
 }
 
 const compare = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0);
