@@ -1,7 +1,15 @@
 import type { Command } from "commander";
+import { registerAccount } from "./commands/account.ts";
+import { registerKeys } from "./commands/keys.ts";
+import { registerMigrate } from "./commands/migrate.ts";
 import { registerServe } from "./commands/serve.ts";
+import { registerToken } from "./commands/token.ts";
 
 /** Adds the commands that need the server's own code to the command line. */
 export function registerCommands(program: Command): void {
   registerServe(program);
+  registerAccount(program);
+  registerToken(program);
+  registerMigrate(program);
+  registerKeys(program);
 }

@@ -1,15 +1,17 @@
 import type { Command } from "commander";
-import { type Config, type FlagValues, readConfig, type SettingKey, settingViews } from "../config.ts";
+import { type Config, type FlagValues, readConfig, type SettingView, settingViews } from "../config.ts";
 
-/** Adds the flags of the configuration to a command: all of them, or those that say where data and keys are. */
-export function addConfigFlags(command: Command, which: "all" | "commands"): Command {
-  for (const view of settingViews) {
-    if (view.flagName === null || (which === "commands" && view.isForCommands !== true)) continue;
+/** Which flags a command takes: all of a server, or those that say where data and keys are. */
+export type FlagSet = "server" | "commands";
+
+/** Adds the flags of the configuration to a command. */
+export function addConfigFlags(command: Command, which: FlagSet): Command {
+  for (const view of flagsOf(which)) {
     const fallback = view.without ?? view.defaultText;
     command.option(`${view.flagName} <${view.value}>`, `${view.about} (${view.variable}; ${fallback})`);
   }
   const secrets = settingViews.filter(
-    (view) => view.isSecret && (which === "all" || view.group !== "Access"),
+    (view) => view.isSecret && (which === "server" || view.group !== "Access"),
   );
   return command.addHelpText(
     "after",
@@ -19,12 +21,18 @@ export function addConfigFlags(command: Command, which: "all" | "commands"): Com
   );
 }
 
+function flagsOf(which: FlagSet): SettingView[] {
+  return settingViews.filter(
+    (view) => view.flagName !== null && (which === "server" || view.isForCommands === true),
+  );
+}
+
 /** The configuration that the flags of a command and the environment make. */
-export function configOf(options: Record<string, unknown>): Config {
+export function configOf(options: Record<string, unknown>, which: FlagSet): Config {
   const flags: FlagValues = {};
-  for (const { key } of settingViews) {
+  for (const { key } of flagsOf(which)) {
     const value = options[key];
-    if (typeof value === "string") flags[key as SettingKey] = value;
+    if (typeof value === "string") flags[key] = value;
   }
   return readConfig(flags);
 }

@@ -6,8 +6,8 @@ import { addConfigFlags, configOf } from "./options.ts";
 /** `metertree serve`: the server, until it is told to stop. */
 export function registerServe(program: Command): void {
   const command = program.command("serve").description("start the server");
-  addConfigFlags(command, "all").action(async (options: Record<string, unknown>) => {
-    await serve(configOf(options), {}, async (server) => greet(server));
+  addConfigFlags(command, "server").action(async (options: Record<string, unknown>) => {
+    await serve(configOf(options, "server"), {}, async (server) => greet(server));
   });
 }
 
