@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+import { Batcher } from "../platform/batcher.ts";
 import type { Db } from "../platform/db.ts";
 import type { Batch, Stored } from "./batch.ts";
 import { refusals } from "./check.ts";
@@ -8,11 +10,9 @@ const waitMs = 5;
 /** Deliveries that share one transaction at most. */
 const togetherMax = 200;
 
-interface Waiting {
+interface Delivery {
   batch: Batch;
   now: number;
-  resolve(stored: Stored): void;
-  reject(error: unknown): void;
 }
 
 /**
@@ -22,7 +22,7 @@ interface Waiting {
  */
 export class Deliveries {
   readonly #db: Db;
-  readonly #queues = new Map<string, { waiting: Waiting[]; running: boolean }>();
+  readonly #queues = new LRUCache<string, Batcher<Delivery, Stored>>({ max: 10_000 });
 
   constructor(db: Db) {
     this.#db = db;
@@ -32,34 +32,18 @@ export class Deliveries {
   async deliver(batch: Batch, now: number): Promise<Stored> {
     const reasons = refusals(batch, now);
     if (reasons.length > 0) throw refused(reasons);
-    const key = [...new Set(batch.runs.map((run) => run.meter.part))].sort((a, b) => a - b).join(",");
-    let queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, (queue = { waiting: [], running: false }));
-    const { waiting } = queue;
-    const stored = new Promise<Stored>((resolve, reject) => waiting.push({ batch, now, resolve, reject }));
-    if (!queue.running) void this.#drain(key, queue);
-    return stored;
-  }
-
-  async #drain(key: string, queue: { waiting: Waiting[]; running: boolean }): Promise<void> {
-    queue.running = true;
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-    while (queue.waiting.length > 0) await this.#store(queue.waiting.splice(0, togetherMax));
-    queue.running = false;
-    this.#queues.delete(key);
-  }
-
-  async #store(group: Waiting[]): Promise<void> {
-    try {
-      const now = Math.max(...group.map((each) => each.now));
-      const stored = await ingest(
-        this.#db,
-        group.map((each) => each.batch),
-        now,
-      );
-      for (const [i, each] of group.entries()) each.resolve(stored[i]!);
-    } catch (error) {
-      for (const each of group) each.reject(error);
+    const parts = [...new Set(batch.runs.map((run) => run.meter.part))].sort((a, b) => a - b).join();
+    let queue = this.#queues.get(parts);
+    if (queue === undefined) {
+      queue = new Batcher((group) => this.#store(group), { most: togetherMax, atOnce: 1, waitMs });
+      this.#queues.set(parts, queue);
     }
+    return queue.load({ batch, now });
+  }
+
+  #store(group: readonly Delivery[]): Promise<Stored[]> {
+    const now = Math.max(...group.map((each) => each.now));
+    const batches = group.map((each) => each.batch);
+    return ingest(this.#db, batches, now);
   }
 }

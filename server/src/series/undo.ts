@@ -176,15 +176,14 @@ function previousOf(
   return undefined;
 }
 
-/** Deletes everything that is stored of some root meters of one part. */
+/** Deletes the values of some root meters of one part, replaced ones included; their statistics go with the meters. */
 export async function eraseMeters(tx: Tx, part: number, meters: readonly string[]): Promise<void> {
   await lockPart(tx, part);
   const rows = await tx.rows<{ series_id: number }>(
     sql`select series_id from series where part = ${part} and meter_id = any(${meters}::text[])`,
   );
   const ids = rows.map((row) => row.series_id);
-  for (const table of [sql`block`, sql`revision`, sql`series`]) {
-    await tx.run(sql`delete from ${table} where part = ${part} and series_id = any(${ids}::int8[])`);
-  }
-  await tx.run(sql`delete from meter_stat where part = ${part} and meter_id = any(${meters}::text[])`);
+  await tx.run(sql`delete from block where part = ${part} and series_id = any(${ids}::int8[])`);
+  await tx.run(sql`delete from revision where part = ${part} and series_id = any(${ids}::int8[])`);
+  await tx.run(sql`delete from series where part = ${part} and series_id = any(${ids}::int8[])`);
 }
