@@ -165,6 +165,8 @@ function lineEnds(text: string): number {
 export interface Peeked {
   head: string;
   all: AsyncIterable<string>;
+  /** Lets go of the source, for a format that does not read on. */
+  close(): Promise<void>;
 }
 
 /** Reads ahead until there are `length` characters, so that a format can look at the head before it scans. */
@@ -197,7 +199,10 @@ export async function peek(source: AsyncIterable<string>, length: number): Promi
       await iterator.return?.();
     }
   }
-  return { head, all: all() };
+  const close = async (): Promise<void> => {
+    await iterator.return?.();
+  };
+  return { head, all: all(), close };
 }
 
 /** The rows of a text source, one array per piece; ends with an error problem where the text or a quote is broken. */

@@ -71,13 +71,14 @@ async function* read(
   options: ReadOptions,
 ): AsyncGenerator<Item[], void, undefined> {
   const problems = new Problems();
-  const { head, all } = await peek(texts(source), 65_536);
+  const { head, all, close } = await peek(texts(source), 65_536);
   const start = beginning(head);
   if (start === undefined) {
     problems.error(
       "This is not a CSV export of Eloverblik: the first line must name MålepunktsID, Fra_dato, Til_dato and Mængde.",
       { line: 1 },
     );
+    await close();
     yield problems.end();
     return;
   }

@@ -60,7 +60,7 @@ async function* read(
   options: ReadOptions,
 ): AsyncGenerator<Item[], void, undefined> {
   const problems = new Problems();
-  const { head, all } = await peek(texts(source), 4096);
+  const { head, all, close } = await peek(texts(source), 4096);
   const start = beginning(head);
   if (start === undefined) {
     problems.error(
@@ -68,6 +68,7 @@ async function* read(
         "(Mittauspisteen tunnus; …; Alkuaika; Määrä; Laatu). Download the file again.",
       { line: 1 },
     );
+    await close();
     yield problems.end();
     return;
   }

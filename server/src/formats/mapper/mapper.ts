@@ -1,9 +1,9 @@
 import { CsvScanner, csvRows, peek, type Row } from "../csv.ts";
-import type { Format, Item, ReadOptions } from "../item.ts";
+import type { Format, Item, ProblemItem, ReadOptions } from "../item.ts";
 import { Fault, Problems } from "../problems.ts";
 import { detectEncoding, texts } from "../text.ts";
 import { headDelimiter } from "./delimiter.ts";
-import { detectMapping, sampleRows } from "./detect.ts";
+import { type Detection, detectMapping, sampleRows } from "./detect.ts";
 import { type Mapping, parseMapping } from "./mapping.ts";
 import { planOf } from "./plan.ts";
 import { RowReader } from "./rows.ts";
@@ -47,27 +47,49 @@ async function* read(
   options: ReadOptions,
 ): AsyncGenerator<Item[], void, undefined> {
   const problems = new Problems();
-  const checked = parseMapping(options.mapping);
-  if ("errors" in checked) {
-    for (const error of checked.errors)
-      problems.error(`The mapping is not sound: ${error}.`, { field: "mapping" });
-    yield problems.end();
-    return;
-  }
-  const { first, all } = await firstBytes(source);
   try {
-    if (isZip(first)) {
-      const rows = workbookRows(all, checked.mapping.sheet);
-      yield* table(rows, { told: checked.mapping, options, problems, workbook: true });
-    } else {
-      const rows = textRows(all, { told: checked.mapping, problems });
-      yield* table(rows, { told: checked.mapping, options, problems, workbook: false });
-    }
+    const opened = await openTable(source, options, problems);
+    if (opened !== undefined) yield* table(opened, problems);
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
     problems.error(fault.message, fault.place);
   }
   yield problems.end();
+}
+
+/** How a table would be read. */
+export interface Proposal {
+  /** The mapping with every key that the file shows; whole unless a problem is an error. */
+  mapping: Mapping;
+  /** What was seen and assumed, and an error for each key that the caller has to state. */
+  problems: ProblemItem[];
+  /** 0 when a key is open, else up to 1. */
+  confidence: number;
+}
+
+/**
+ * Proposes a mapping for a table, to be saved and used again, from its first rows. Keys of `options.mapping` stay as they are.
+ * Reads no further than it has to and closes the source.
+ */
+export async function proposeMapping(
+  source: AsyncIterable<Uint8Array>,
+  options: ReadOptions,
+): Promise<Proposal> {
+  const problems = new Problems();
+  let mapping: Mapping = { version: 1 };
+  let confidence = 0;
+  try {
+    const opened = await openTable(source, options, problems);
+    if (opened !== undefined) {
+      mapping = opened.detection.mapping;
+      confidence = opened.detection.confidence;
+      await opened.rows.return();
+    }
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault;
+    problems.error(fault.message, fault.place);
+  }
+  return { mapping, problems: problems.end(), confidence };
 }
 
 /** The first bytes of a source, and all of it again. */
@@ -120,45 +142,69 @@ async function* textRows(
   }
 }
 
-interface TableOptions {
-  told: Mapping;
-  options: ReadOptions;
-  problems: Problems;
+/** A table of which the first rows were looked at. */
+interface OpenTable {
+  detection: Detection;
+  /** The rows that were looked at, and those that follow. */
+  first: Row[];
+  rows: AsyncGenerator<Row[], void, undefined>;
   workbook: boolean;
 }
 
-/** Looks at the first rows, decides how to read them, and reads them and the rest. */
-async function* table(
-  source: AsyncGenerator<Row[], void, undefined>,
-  { told, options, problems, workbook }: TableOptions,
-): AsyncGenerator<Item[], void, undefined> {
-  let rows: Row[] = [];
-  let ended = false;
-  while (!ended && rows.length < sampleRows) {
-    const step = await source.next();
-    if (step.done) ended = true;
-    else rows = rows.length === 0 ? step.value : rows.concat(step.value);
+/** Looks at the first rows and decides how to read them; undefined, with problems, when there are none to look at. */
+async function openTable(
+  source: AsyncIterable<Uint8Array>,
+  options: ReadOptions,
+  problems: Problems,
+): Promise<OpenTable | undefined> {
+  const checked = parseMapping(options.mapping);
+  if ("errors" in checked) {
+    for (const error of checked.errors)
+      problems.error(`The mapping is not sound: ${error}.`, { field: "mapping" });
+    return undefined;
   }
-  if (problems.errors > 0 && rows.length === 0) return;
+  const told = checked.mapping;
+  const bytes = await firstBytes(source);
+  const workbook = isZip(bytes.first);
+  const rows = workbook ? workbookRows(bytes.all, told.sheet) : textRows(bytes.all, { told, problems });
+  let first: Row[] = [];
+  while (first.length < sampleRows) {
+    const step = await rows.next();
+    if (step.done) break;
+    first = first.length === 0 ? step.value : first.concat(step.value);
+  }
+  if (problems.errors > 0 && first.length === 0) return undefined;
   const { fileName, timezone, unit } = options;
-  const sample = { rows: rows.slice(0, sampleRows), fileName, timezone, unit, workbook };
-  const { mapping, decisions, frame } = detectMapping(sample, told);
-  decisions.tell(problems);
+  const detection = detectMapping(
+    { rows: first.slice(0, sampleRows), fileName, timezone, unit, workbook },
+    told,
+  );
+  detection.decisions.tell(problems);
+  return { detection, first, rows, workbook };
+}
+
+/** Reads the rows that were looked at, and the rest. */
+async function* table(
+  { detection, first, rows, workbook }: OpenTable,
+  problems: Problems,
+): AsyncGenerator<Item[], void, undefined> {
+  const { mapping, decisions, frame } = detection;
   if (frame === undefined || decisions.openKeys.length > 0) {
-    await source.return();
+    await rows.return();
     return;
   }
   const plan = planOf(mapping, frame);
   if (typeof plan === "string") {
     problems.error(`The mapping names columns that the file does not have: ${plan}.`, { field: "columns" });
-    await source.return();
+    await rows.return();
     return;
   }
   const reader = new RowReader(plan, problems, { padded: workbook });
   let headers = frame.headerRows;
-  for (;;) {
+  let batch: Row[] | undefined = first;
+  while (batch !== undefined && !reader.series.book.full) {
     const items: Item[] = [];
-    for (const row of rows) {
+    for (const row of batch) {
       if (row.line <= frame.skipLines) continue;
       if (headers > 0) {
         headers--;
@@ -167,12 +213,10 @@ async function* table(
     }
     if (problems.waiting) items.push(...problems.take());
     if (items.length > 0) yield items;
-    if (ended || reader.series.book.full) break;
-    const step = await source.next();
-    if (step.done) ended = true;
-    rows = step.done ? [] : step.value;
+    const step = await rows.next();
+    batch = step.done ? undefined : step.value;
   }
-  await source.return();
+  await rows.return();
   reader.end();
   if (reader.values === 0 && problems.errors === 0) problems.error("The table holds no values.");
 }

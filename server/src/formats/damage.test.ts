@@ -162,7 +162,7 @@ describe.each(subjects)("$name", (subject) => {
     expect(got.intervals.length).toBeGreaterThan(20);
   });
 
-  test("1,000 random damages: never a crash, never a number from nowhere", async () => {
+  test("400 random damages: never a crash, never a number from nowhere", async () => {
     const original = Buffer.from(subject.text);
     const roll = dice(20_240_331);
     const pieces = [
@@ -181,7 +181,7 @@ describe.each(subjects)("$name", (subject) => {
       "{",
       "]",
     ];
-    for (let round = 0; round < 1000; round++) {
+    for (let round = 0; round < 400; round++) {
       let bytes = Buffer.from(original);
       for (let times = roll(3); times >= 0; times--) {
         const at = roll(bytes.length);
