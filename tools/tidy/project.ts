@@ -16,11 +16,16 @@ export function contentsRule(tree: Tree): Complaint[] {
     if (node.type === "Identifier" && !isImport) named.add(node.name);
   });
   return tree.sources.flatMap((source) => {
-    if (!/^server\/src\/(?!platform)[a-z-]+\/(api|jobs)\.ts$/.test(source.path)) return [];
-    const lists = exportedNames(source.program).filter(({ name }) => /(Endpoints|Jobs|JobKinds)$/.test(name));
-    const what = source.path.endsWith("api.ts") ? "Endpoints" : "Jobs";
-    if (lists.length === 0) return [complaint(source, 0, `exports no list named <slice>${what} for app.ts`)];
-    return lists
+    const slice = sliceOf(source.path);
+    if (slice === undefined || slice === "platform" || source.isTest) return [];
+    const isApi = /^server\/src\/[a-z-]+\/api\.ts$/.test(source.path);
+    const offered = exportedNames(source.program).filter(
+      ({ name, type }) => type === "JobKind" || (isApi && name.endsWith("Endpoints")),
+    );
+    if (isApi && offered.length === 0) {
+      return [complaint(source, 0, "exports no list named <what>Endpoints for app.ts")];
+    }
+    return offered
       .filter(({ name }) => !named.has(name))
       .map(({ name, at }) =>
         complaint(source, at, `${name} is missing in server/src/app.ts: add it to the lists there`),
@@ -127,6 +132,8 @@ interface LockEntry {
   integrity?: string;
   link?: boolean;
   hasInstallScript?: boolean;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
 }
 
 /** Versions are exact, and what is installed comes from the registry with its hash. */
@@ -153,9 +160,17 @@ function wrongInLock(tree: Tree): Complaint[] {
   if (!tree.paths.includes(path)) return [{ path, line: 1, message: "missing: commit what npm wrote" }];
   const text = tree.read(path);
   const { packages } = JSON.parse(text) as { packages: Record<string, LockEntry> };
+  const locked = new Set(
+    Object.keys(packages).map((name) => name.slice(name.lastIndexOf("node_modules/") + 13)),
+  );
   return Object.entries(packages).flatMap(([name, entry]) => {
+    const missing = Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })
+      .filter((each) => !locked.has(each))
+      .map((each) => `${name} wants ${each}, which is not locked: npm ci refuses to install`);
     const message = wrongEntry(name, entry);
-    return message === undefined ? [] : [complaint({ path, text }, text.indexOf(`"${name}"`), message)];
+    return [...missing, ...(message === undefined ? [] : [message])].map((each) =>
+      complaint({ path, text }, text.indexOf(`"${name}"`), each),
+    );
   });
 }
 

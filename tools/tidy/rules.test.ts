@@ -238,5 +238,9 @@ describe("the project", () => {
       said({}, { "node_modules/pg": { integrity, resolved: "https://elsewhere.test/pg.tgz" } }),
     ).toHaveLength(1);
     expect(said({}, { "node_modules/pg": { integrity, hasInstallScript: true } })).toHaveLength(1);
+    const wrapper = { integrity, optionalDependencies: { "@x/linux": "1.0.0", "@x/mac": "1.0.0" } };
+    expect(said({}, { "node_modules/x": wrapper, "node_modules/@x/linux": { integrity } })).toMatchObject([
+      { message: expect.stringContaining("wants @x/mac") },
+    ]);
   });
 });

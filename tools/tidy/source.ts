@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseSync } from "oxc-parser";
+import { parseSync } from "rolldown/utils";
 
 /** Something that breaks a house rule, and what to do about it. */
 export interface Complaint {
