@@ -197,7 +197,7 @@ function stepsOf(text: string): Step[] {
       const year = letter === "y";
       const part: Part = year && count <= 2 ? "shortYear" : parts[letter]!;
       const digits = year ? (count <= 2 ? 2 : 4) : letter === "S" ? 9 : 2;
-      const touches = /[yMdHhms]/.test(text[next] ?? "");
+      const touches = /[yMdHhms]/.test(text[next] ?? "") || /[yMdHhms]/.test(text[at - 1] ?? "");
       steps.push({ do: "number", part, digits, fixed: year || touches || (letter === "m" && count === 2) });
     } else if (letter !== "]" && letter !== "'") {
       if (/[a-zA-SU-Z]/.test(letter)) throw new PatternFault(`"${letter}" means nothing in a date pattern.`);
