@@ -52,6 +52,7 @@ const revokeMany = endpoint({
   access: "write_meters",
   summary: "Withdraws copies that this account shared or assigned, with all copies of them; all or none.",
   description: "Takes a list of ids, as the `children` of your meters have them.",
+  ids: { body: "meter" },
   body: z.array(id()).min(1).max(1000),
   reply: z.array(z.object({ _id: z.string(), revoked: z.literal(true) })),
   async handle({ who, body }, { db, clock }) {

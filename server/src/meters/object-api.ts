@@ -124,7 +124,7 @@ function changeEndpoints(places: Places): Endpoint[] {
       description:
         "`type`, `ean`, `representation`, `expected_granularity`, `location` and `open_channel_ids` are facts of the " +
         "root meter: only its holder changes them, and all copies follow.",
-      ids: { id: "meter" },
+      ids: { id: "meter", open_channel_ids: "open_channel" },
       params: oneMeter,
       body: meterChange,
       reply: meterView,
@@ -140,6 +140,7 @@ function changeEndpoints(places: Places): Endpoint[] {
     access: "write_meters",
     summary: "Changes many meters, all or none.",
     description: "Errors name the index in the list: `3.box`.",
+    ids: { _id: "meter", open_channel_ids: "open_channel" },
     body: z
       .array(meterChange.extend({ _id: id() }))
       .min(1)

@@ -77,6 +77,7 @@ const postBatch = endpoint({
   summary: "Stores values, all or none",
   description:
     "A batch is stored whole or refused whole, with the reason of each value in `errors`. The same batch twice changes nothing; an older document never overwrites a newer one; days and months that follow are computed in the same transaction.",
+  ids: { meter: "meter" },
   body: batchSchema,
   bodyBytesMax: 64 * 1024 * 1024,
   reply: storedReply,

@@ -71,7 +71,10 @@ export interface EndpointSpec<
   summary: string;
   /** More than a sentence, Markdown. */
   description?: string;
-  /** Which parameters (path, query or body, dotted) are ids, and of what. */
+  /**
+   * Which parameters are ids, and of what: the name in the path, in the query, or of a member of the body at any
+   * depth; `body` when the body itself is an id or a list of ids.
+   */
   ids?: Record<string, IdKind>;
   params?: P;
   /** Known query parameters. Unknown ones are ignored and named in `X-Ignored-Parameters`, unless `filters` takes them. */
