@@ -1,16 +1,12 @@
 /**
- * `node bench/lists.ts`: pages of meters at size. The world: a manager with 100,000 meters, half of them its own and
+ * Pages of meters at size. The world: a manager with 100,000 meters, half of them its own and
  * half copies from 200 subaccounts; a tree of 10,000 nodes on 12 levels with every meter in it; a neighbour of 20,000
  * meters with the same names. Prints milliseconds (p50, p95) of whole pages of 50 as the endpoint answers them, exact
  * count and JSON included, beside a bare `select count(*)` of the account's meters in the same run.
- *
- * `--rounds N` for each query; `--url postgres://…` for a server of yours (a role that may create databases) instead
- * of the embedded one.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import pg from "pg";
 import { createAccount } from "../server/src/accounts/accounts.ts";
 import { createMeters, type NewMeter } from "../server/src/meters/meters.ts";
@@ -167,11 +163,16 @@ function pageReader(db: Db, accountId: string): (path: string, query: string) =>
   };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { url: { type: "string" }, rounds: { type: "string", default: "15" } },
-  });
-  const place = await openPlace(values.url);
+export interface ListsOptions {
+  /** How often each query is asked. */
+  rounds: number;
+  /** A server where this role may create databases; the embedded one when absent. */
+  url: string | undefined;
+}
+
+/** Makes the world, asks every query and prints the table. */
+export async function lists({ rounds, url }: ListsOptions): Promise<void> {
+  const place = await openPlace(url);
   try {
     const started = performance.now();
     const world = await makeWorld(place.db);
@@ -179,7 +180,7 @@ async function main(): Promise<void> {
     const read = pageReader(place.db, world.manager);
     const { chain, subaccount } = world;
     const page = (query: string) => () => read("/meters", query);
-    await report(Number(values.rounds), [
+    await report(rounds, [
       ["select count(*)", () => countOf(place.db, world.manager)],
       ["plain", page("")],
       ["box=active", page("box=active")],
@@ -236,5 +237,3 @@ async function report(rounds: number, queries: [string, () => Promise<number>][]
     console.log(`${name.padEnd(36)} ${cells.map((text) => text.padStart(8)).join(" ")}`);
   }
 }
-
-await main();

@@ -9,7 +9,6 @@ export {
   type Resolved,
   type RootMeter,
   readingMeters,
-  refusal,
   resolveForReading,
   rootMeters,
   visibleRoots,

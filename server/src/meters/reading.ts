@@ -92,7 +92,7 @@ function bare({
 }
 
 /** Why values of a meter may not be read now, with the remedy; null when they may. */
-export function refusal(meter: Pick<ReadingMeter, "box" | "revoked">): string | null {
+function refusal(meter: Pick<ReadingMeter, "box" | "revoked">): string | null {
   if (meter.revoked) return "Access to this meter was withdrawn by the account that shared it";
   if (meter.box === "active" || meter.box === "temporary") return null;
   return `The meter is in the box ${meter.box}; move it to active to read its values`;

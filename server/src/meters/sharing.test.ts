@@ -8,7 +8,15 @@ import { sql } from "../platform/db.ts";
 import { newId } from "../platform/id.ts";
 import { meterEndpoints } from "./api.ts";
 import type { Places } from "./meter.ts";
-import { meterObjectEndpoints, removeMeters, resolveForReading, revokeAll, shareAll } from "./meters.ts";
+import {
+  meterObjectEndpoints,
+  removeMeters,
+  resolveForReading,
+  revokeAll,
+  rootMeters,
+  shareAll,
+  visibleRoots,
+} from "./meters.ts";
 
 /** Trees are above meters; here no meter has a place. */
 const nowhere: Places = {
@@ -444,6 +452,26 @@ describe("reading rights", () => {
     expect(own[1]).toMatchObject({ outcome: "found", meter: { id: active!.id } });
     expect((await resolveForReading(api.db, null, [active!.id]))[0]).toEqual({ outcome: "not_found" });
     expect(await resolveForReading(api.db, null, [])).toEqual([]);
+  });
+
+  test("the readable root meters of an account, each once", async () => {
+    const owner = await newAccount(api.deps);
+    const reader = await newAccount(api.deps);
+    const made = await newMeters(api, owner, [{}, {}, {}, { box: "inbox" }]);
+    const copies = [];
+    for (const { id } of made.slice(0, 3)) copies.push(await give(owner, "share_with", id, reader));
+    // A second way to the first one, an inbox, and one that is withdrawn.
+    const middle = await give(owner, "share_with", made[0]!.id, second);
+    const twice = await give(second, "share_with", middle, reader);
+    for (const id of [copies[0]!, copies[2]!, twice])
+      await send(reader, "PUT", `/meters/${id}`, { box: "active" });
+    await revoke(owner, copies[2]!);
+    expect(await visibleRoots(api.db, reader.id)).toEqual(
+      await rootMeters(api.db, [made[0]!.id, copies[1]!, newId(0)]),
+    );
+    expect((await visibleRoots(api.db, owner.id)).map((root) => root.id)).toEqual(
+      made.slice(0, 3).map((meter) => meter.id),
+    );
   });
 
   test("a live reference goes before a revoked one behind the same root id", async () => {

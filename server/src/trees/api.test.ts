@@ -269,7 +269,9 @@ describe("meters at nodes", () => {
     ]);
     expect(refused.status).toBe(404);
     for (const factor of [1e308, "x", null, 10_001]) {
-      expect((await send(anna, "POST", `/trees/${id}/meters`, { _id: two!.id, factor })).status).toBe(400);
+      const wrong = await send(anna, "POST", `/trees/${id}/meters`, { _id: two!.id, factor });
+      expect(wrong.status).toBe(400);
+      expect(Object.keys(wrong.json.errors)).toEqual(["0.factor"]);
     }
     expect((await send(anna, "GET", `/trees/${id}`)).json.data).toEqual(more.json.data);
     const taken = await send(anna, "DELETE", `/trees/${id}/meters/${two!.id}`);

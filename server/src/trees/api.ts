@@ -203,7 +203,7 @@ const addMeters = endpoint({
   summary: "Puts a meter, or a list of meters, at a node; `factor` is the share that it contributes.",
   ids: { id: "tree", _id: "meter" },
   params: oneNode,
-  body: z.union([placement.transform((one) => [one]), z.array(placement).min(1).max(10_000)]),
+  body: z.preprocess((sent) => (Array.isArray(sent) ? sent : [sent]), z.array(placement).min(1).max(10_000)),
   bodyBytesMax: 2 * 1024 * 1024,
   reply: nodeView,
   async handle({ who, params, body }, { db }) {
