@@ -1,6 +1,7 @@
 import { accountEndpoints } from "./accounts/api.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
+import { importJobs } from "./imports/jobs.ts";
 import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
@@ -17,4 +18,4 @@ export const endpoints: readonly Endpoint[] = [
 ];
 
 /** Every kind of job. */
-export const jobKinds: readonly JobKind[] = [eraseAccountJob];
+export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...importJobs];

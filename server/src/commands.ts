@@ -1,7 +1,10 @@
 import type { Command } from "commander";
 import { registerAccount } from "./commands/account.ts";
+import { registerBackup } from "./commands/backup.ts";
+import { registerDoctor } from "./commands/doctor.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerMigrate } from "./commands/migrate.ts";
+import { registerRestore } from "./commands/restore.ts";
 import { registerServe } from "./commands/serve.ts";
 import { registerToken } from "./commands/token.ts";
 
@@ -11,5 +14,8 @@ export function registerCommands(program: Command): void {
   registerAccount(program);
   registerToken(program);
   registerMigrate(program);
+  registerDoctor(program);
+  registerBackup(program);
+  registerRestore(program);
   registerKeys(program);
 }

@@ -178,10 +178,18 @@ export async function migrateDatabase(
 ): Promise<MigrationReport> {
   const { ownerUrl, runtimeRole } = database;
   if (ownerUrl === null) return assertMigrated(database);
+  const tables = await migrateTables(database, options);
+  const jobs = await migrateJobs({ url: ownerUrl, runtimeRole, kinds: jobKinds, ...options });
+  return { ...tables, jobs };
+}
+
+/** The tables alone, also only up to an older schema. */
+export async function migrateTables(
+  { ownerUrl, runtimeRole }: Database,
+  options: { dryRun?: boolean; upTo?: number } = {},
+): Promise<Migrated> {
   try {
-    const tables = await migrate({ url: ownerUrl, folder: migrationsFolder, runtimeRole, ...options });
-    const jobs = await migrateJobs({ url: ownerUrl, runtimeRole, kinds: jobKinds, ...options });
-    return { ...tables, jobs };
+    return await migrate({ url: ownerUrl!, folder: migrationsFolder, runtimeRole, ...options });
   } catch (error) {
     if (error instanceof Problem || !/permission denied/.test(String(error).slice(0, 1000))) throw error;
     throw new Problem(

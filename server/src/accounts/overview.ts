@@ -38,3 +38,11 @@ export async function tokensOf(db: Queryable, accountId: string): Promise<Token[
         where account_id = ${accountId} and revoked is null order by created, id`,
   );
 }
+
+/** Parts of the series store that any account has or had, ascending. */
+export async function allParts(db: Queryable): Promise<number[]> {
+  const rows = await db.rows<{ part: number }>(
+    sql`select distinct generate_series(part, part + parts - 1) as part from account order by part`,
+  );
+  return rows.map((row) => row.part);
+}

@@ -80,6 +80,16 @@ export async function append(
   return head;
 }
 
+/**
+ * Lifts the heads of these parts to now, in ascending order. After a restore: offsets that were given out between the
+ * backup and the loss of the original are never given out again for something else.
+ */
+export async function liftHeads(tx: Queryable, parts: readonly number[], now: number): Promise<void> {
+  for (const part of parts.toSorted((a, b) => a - b)) {
+    await tx.run(sql`update head set off = greatest(off, ${now * 1000}) where part = ${part}`);
+  }
+}
+
 /** Changes after an offset, merged over parts in one order, and the offset to ask for next. */
 export interface Changes {
   entries: Change[];

@@ -104,6 +104,20 @@ export async function loadKeys({ db, clock, source }: LoadKeys): Promise<Keys> {
   };
 }
 
+/** Ids of the master keys that a source holds; none when there is no key file. */
+export async function masterIds(source: KeySource): Promise<string[]> {
+  const ring = "text" in source ? parseRing(source.text, "The configured key") : await readRing(source.file);
+  return ring === undefined ? [] : [...ring.keys.keys()];
+}
+
+/** Ids of the master keys that secrets in the database are under. */
+export async function usedMasterIds(
+  query: (text: string) => Promise<{ rows: unknown[] }>,
+): Promise<string[]> {
+  const { rows } = await query("select distinct master_id as id from account_key order by 1");
+  return (rows as { id: string }[]).map((row) => row.id);
+}
+
 interface KeyRow {
   version: number;
   master_id: string;
