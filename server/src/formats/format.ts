@@ -13,6 +13,8 @@ export {
   inspectFile,
 } from "./inspect.ts";
 export type * from "./item.ts";
+export { type Proposal, proposeMapping } from "./mapper/mapper.ts";
+export { type Mapping, parseMapping } from "./mapper/mapping.ts";
 export { type OpenedFile, type OpenOptions, openFiles } from "./open.ts";
 export { Fault, type Place, Problems, problemsMax } from "./problems.ts";
 export { type Scale, scaleOf, type Unit, unitOf } from "./units.ts";

@@ -60,6 +60,7 @@ export function detectMapping(sample: Sample, told: Mapping): Detection {
       "No column of values was found.",
     );
   }
+  if (mapping.layout === "long") askForChannel(frame, mapping, decisions);
   const british = hasBritishNumbers(frame, mapping);
   const hintText = `${frame.preamble} ${frame.headers.join(" ")}`;
   const hint =
@@ -82,6 +83,38 @@ export function detectMapping(sample: Sample, told: Mapping): Detection {
     { ...asked, columns: mapping.columns },
   );
   return { mapping, decisions, frame, confidence: decisions.confidence };
+}
+
+/**
+ * Rows that share meter and label but differ elsewhere hold several quantities under one name: one would overwrite the other. The
+ * repeated autumn hour explains a few of them.
+ */
+function askForChannel(frame: Frame, mapping: Mapping, decisions: Decisions): void {
+  const { start, end, period, meter, channel, unit, type, direction } = mapping.columns ?? {};
+  const names = [start, end, period, meter, channel, unit, type, direction]
+    .flat()
+    .filter((name) => name !== undefined);
+  const indices = names.flatMap((name) => columnIndex(frame.headers, name) ?? []);
+  const rows = frame.data.slice(0, 200);
+  const seen = new Map<string, string>();
+  let clashes = 0;
+  for (const { cells } of rows) {
+    const key = indices.map((at) => cells[at] ?? "").join("\n");
+    const whole = cells.join("\n");
+    if (seen.has(key) && seen.get(key) !== whole) clashes++;
+    seen.set(key, whole);
+  }
+  if (clashes <= Math.max(4, rows.length / 10)) return;
+  const candidates = frame.headers
+    .map((header, at) => ({ header: header || `${at + 1}`, at }))
+    .filter(({ at }) => !indices.includes(at))
+    .filter(({ at }) => new Set(rows.map(({ cells }) => cells[at])).size <= rows.length / 3)
+    .map(({ header }) => `"${header}"`);
+  decisions.open(
+    "columns.channel",
+    candidates.length === 0 ? "the column that tells them apart" : candidates.join(" or "),
+    "Several rows have the same meter and time and other values.",
+  );
 }
 
 /** Weights of the first twelve digits of an MPAN core; the sum, mod 11, mod 10, is the thirteenth. */

@@ -66,7 +66,7 @@ export function frameOf(rows: Row[], told: Mapping): Frame | undefined {
   const headerRows = told.headerRows ?? headerRowsAbove(skipped, at, column);
   const headerStart = told.headerRows === undefined ? at - headerRows : 0;
   const headers = headersOf(skipped.slice(headerStart, headerStart + headerRows));
-  const data = candidates.slice(first).filter(dated);
+  const data = firstBlock(candidates.slice(first), skipped[at - 1]).filter(dated);
   const preambleRows = rows.slice(0, rows.indexOf(skipped[headerStart]!));
   return {
     headers,
@@ -80,6 +80,13 @@ export function frameOf(rows: Row[], told: Mapping): Frame | undefined {
     data,
     dateColumn: column,
   };
+}
+
+/** The rows up to where the header stands there again. */
+function firstBlock(rows: Row[], header: Row | undefined): Row[] {
+  const wanted = header?.cells.join("\n");
+  const again = rows.findIndex((row) => row.cells.join("\n") === wanted);
+  return again === -1 ? rows : rows.slice(0, again);
 }
 
 /** The index of a column that is named in the mapping, when the name can be found in the first rows. */

@@ -317,6 +317,15 @@ describe("what the file does not show is asked for, never guessed", () => {
     expect(register.series).toMatchObject([{ register: true }]);
   });
 
+  test("rows that differ in nothing but a column without a name that we know", async () => {
+    const text = `Start;Part;kWh\n${rowsOf(24, (at) => `2024-03-01 ${two(at >> 1)}:00;${at % 2 ? "A" : "B"};${at},5`)}`;
+    const got = await read(text, { timezone: "UTC" });
+    expect(problem(got, "columns.channel")).toContain('"Part"');
+    const told = await read(text, { timezone: "UTC", columns: { channel: "Part" } });
+    expect(told.errors).toEqual([]);
+    expect(told.series.map((one) => one.channel)).toEqual(["B", "A"]);
+  });
+
   test("the columns of values, and columns that are not there", async () => {
     const several = await read(`Start;A;B\n${hours(3, () => "1;2", ";")}`, { timezone: "UTC", unit: "kWh" });
     expect(several.errors).toMatchObject([{ field: "columns.values" }]);
@@ -431,7 +440,7 @@ describe("what a mapping can say", () => {
 });
 
 describe("bad rows are told with line and reason", () => {
-  const good = `Meter;Start;kWh\n${rowsOf(30, (at) => `M1;2024-03-01 ${two(at % 24)}:00;${at},25`)}`;
+  const good = `Meter;Start;kWh\n${rowsOf(30, (at) => `M1;2024-03-${two(1 + Math.floor(at / 24))} ${two(at % 24)}:00;${at},25`)}`;
   const told = { timezone: "Europe/Stockholm", decimal: "," };
 
   test.each([

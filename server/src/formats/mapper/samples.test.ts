@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Collected, collect, haveSamples, iso, sample, tally } from "../harness.ts";
+import { unzipped } from "./harness.ts";
 import { mapper } from "./mapper.ts";
-import { unzipped } from "./zip-harness.ts";
 
 /** Sums printed decimals as integers of 10^-8, by no code of the product. */
 class Count {

@@ -386,8 +386,9 @@ export function isReactive(text: string): boolean {
 export function unitIn(text: string): string | undefined {
   if (/real energy in kilowatt-hours/i.test(text.slice(0, 200))) return "kWh";
   for (const word of text.slice(0, 200).split(/[\s()[\]{},;:/_]+/)) {
-    if (word !== "C" && word !== "J" && word !== "c" && word !== "j" && unitOf(word) !== undefined)
-      return word;
+    // A single letter is a unit only between brackets: "Use (l)", but not "Phase L".
+    const alone = word.length === 1 && !text.includes(`(${word})`) && !text.includes(`[${word}]`);
+    if (!alone && unitOf(word) !== undefined) return word;
   }
   return says(text, temperatureWords) ? "°C" : undefined;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { collect, iso, tally } from "../harness.ts";
+import { zipOf } from "./harness.ts";
 import { mapper } from "./mapper.ts";
-import { zipOf } from "./zip-harness.ts";
 
 const rels = (count: number): string =>
   `<Relationships>${Array.from({ length: count }, (_, at) => `<Relationship Id="r${at + 1}" Target="worksheets/sheet${at + 1}.xml"/>`).join("")}</Relationships>`;
