@@ -84,27 +84,31 @@ export async function metersBelow(db: Queryable, accountId: string, nodeId: stri
   ]);
   const places = placesBelow(top.path, nodes);
   const chosen = new Map<string, Counted>();
-  for (const { node_id, factor, ...meter } of meters) {
-    const place = places.get(node_id);
+  for (const meter of meters) {
+    const place = places.get(meter.node_id);
     // A node that was added between the two statements.
     if (place === undefined) continue;
-    const counted = {
-      meter: { ...meter, factor: multiplyExact(factor, place.factor) },
-      nodeId: node_id,
-      depth: place.depth,
-    };
+    const counted = { meter, place };
     const known = chosen.get(meter.rootId);
     if (known === undefined || goesBefore(counted, known)) chosen.set(meter.rootId, counted);
   }
-  return [...chosen.values()].map(({ meter }) => meter).sort((one, other) => compare(one.id, other.id));
+  return [...chosen.values()].map(withFactor).sort((one, other) => compare(one.id, other.id));
 }
 
 /** A meter at one of its places. */
 interface Counted {
-  meter: MeterBelow;
-  nodeId: string;
-  depth: number;
+  meter: ReadingMeter & PlacedMeter;
+  place: NodePlace;
 }
+
+function withFactor({ meter, place }: Counted): MeterBelow {
+  const { node_id: _, ...rest } = meter;
+  return { ...rest, factor: times(meter.factor, place.factor) };
+}
+
+/** Most factors are 1. */
+const times = (one: number, other: number) =>
+  one === 1 ? other : other === 1 ? one : multiplyExact(one, other);
 
 interface NodePlace {
   /** Product of the factors of the nodes between the one asked for, not included, and this one. */
@@ -118,7 +122,7 @@ function placesBelow(top: string, nodes: readonly NodeFactor[]): Map<string, Nod
   for (const { id, path, factor } of nodes) {
     const depth = depthOf(path);
     const parent = path === top ? undefined : places.get(path.slice(-2 * idChars, -idChars));
-    places.set(id, { factor: parent === undefined ? 1 : multiplyExact(parent.factor, factor), depth });
+    places.set(id, { factor: parent === undefined ? 1 : times(parent.factor, factor), depth });
   }
   return places;
 }
@@ -127,8 +131,8 @@ function goesBefore(one: Counted, other: Counted): boolean {
   const rank = ({ meter }: Counted) => (meter.box === "active" && !meter.revoked ? 0 : 1);
   const order =
     rank(one) - rank(other) ||
-    one.depth - other.depth ||
-    compare(one.nodeId, other.nodeId) ||
+    one.place.depth - other.place.depth ||
+    compare(one.meter.node_id, other.meter.node_id) ||
     compare(one.meter.id, other.meter.id);
   return order < 0;
 }
