@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import pg from "pg";
 import { inject } from "vitest";
 import { type Db, openDb } from "../../server/src/platform/db.ts";
+import { adminQuery, databaseUrl } from "./database-admin.ts";
 import { runtimeRole } from "./database-setup.ts";
 
 /** A migrated, empty database of its own for one test file. */
@@ -16,42 +16,34 @@ export interface TestDatabase {
 
 /** Clones the template. Call it in `beforeAll`, and `drop` in `afterAll`. */
 export async function testDatabase(): Promise<TestDatabase> {
-  const adminUrl = inject("adminUrl");
+  const adminUrls = inject("adminUrls");
   const name = `metertree_test_${randomBytes(6).toString("hex")}`;
-  await adminQuery(adminUrl, `create database ${name} template ${inject("templateName")}`);
-  const owner = new URL(adminUrl);
-  owner.pathname = `/${name}`;
-  const runtime = new URL(owner);
-  runtime.username = runtimeRole;
-  runtime.password = inject("runtimePassword");
+  const clone = `create database ${name} template ${inject("templateName")}`;
+  await Promise.all(adminUrls.map((url) => adminQuery(url, clone)));
+  const ownerUrl = databaseUrl(adminUrls[0]!, name);
+  const runtimeUrl = databaseUrl(ownerUrl, name, { name: runtimeRole, password: inject("runtimePassword") });
   const db = openDb({
-    url: runtime.href,
+    url: runtimeUrl,
     connectionsMax: 10,
     statementTimeoutMs: 60_000,
     applicationName: "test",
   });
   return {
     db,
-    runtimeUrl: runtime.href,
-    ownerUrl: owner.href,
+    runtimeUrl,
+    ownerUrl,
     async drop() {
       await db.close();
-      // Forcing may meet a worker of the server itself, which nobody may end; without visitors it is not needed.
-      await adminQuery(adminUrl, `drop database ${name}`).catch(() =>
-        adminQuery(adminUrl, `drop database ${name} with (force)`),
-      );
+      for (const url of adminUrls) await dropDatabase(url, name, { isSpread: adminUrls.length > 1 });
     },
   };
 }
 
-async function adminQuery(url: string, text: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    // Cloning fails while somebody else clones the same template; they take turns.
-    await client.query("select pg_advisory_lock(7262003)");
-    await client.query(text);
-  } finally {
-    await client.end();
-  }
+/**
+ * Forcing may meet a worker of the server itself, which nobody may end; without visitors it is not needed. Machines
+ * of Citus always visit each other.
+ */
+async function dropDatabase(url: string, name: string, { isSpread }: { isSpread: boolean }): Promise<void> {
+  const force = () => adminQuery(url, `drop database ${name} with (force)`);
+  await (isSpread ? force() : adminQuery(url, `drop database ${name}`).catch(force));
 }

@@ -1,16 +1,9 @@
+import { distributedTables } from "../../server/src/distributed-tables.ts";
 import { type Complaint, complaint, type Tree } from "./source.ts";
 import { namesInBrackets, statementsOf, tokensOf } from "./sql-text.ts";
 
 /** Tables that Citus spreads over machines, all by `part`. */
-export const distributed: ReadonlySet<string> = new Set([
-  "head",
-  "chg",
-  "series",
-  "block",
-  "document",
-  "revision",
-  "meter_stat",
-]);
+export const distributed: ReadonlySet<string> = new Set(distributedTables);
 
 /** Tables that belong to another folder than the one that their migration is named after. */
 const otherOwners: Readonly<Record<string, string>> = {

@@ -51,7 +51,7 @@ export async function migrate(options: {
   const client = new pg.Client({ connectionString: options.url, application_name: "metertree migrate" });
   await client.connect();
   try {
-    await client.query("select pg_advisory_lock($1)", [lockKey]);
+    await holdSchema(client);
     const migrations = readMigrations(options.folder);
     const done = await appliedIn(client);
     assertFits(done, migrations);
@@ -91,6 +91,11 @@ async function makeBook(client: pg.Client): Promise<void> {
     `create table if not exists schema_migration
        (number int primary key, name text not null, sha256 text not null, applied timestamptz not null default now())`,
   );
+}
+
+/** Waits for everybody who changes the schema, and keeps others from doing so until the connection ends. */
+export async function holdSchema(client: pg.Client): Promise<void> {
+  await client.query("select pg_advisory_lock($1)", [lockKey]);
 }
 
 /** Number of the newest migration in the database, 0 when there is none. */

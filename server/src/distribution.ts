@@ -1,0 +1,102 @@
+import pg from "pg";
+import type { Database } from "./database.ts";
+import { distributedTables } from "./distributed-tables.ts";
+import { type CitusNode, openCitus, readCitus, type Spread, spreadTables } from "./platform/citus.ts";
+import { holdSchema } from "./platform/migrate.ts";
+import { Problem } from "./platform/problem.ts";
+
+/** What `distribute` left behind. */
+export interface Distributed {
+  citus: string;
+  shards: number;
+  nodes: CitusNode[];
+  tables: Spread[];
+}
+
+/**
+ * Spreads the tables of a migrated database, with what they hold. Servers may go on, but wait for the table that is
+ * being copied. Throws a `Problem` when the server has no Citus, is not the coordinator, or when its machines do not
+ * let the role of the server in.
+ */
+export async function distribute(
+  database: Pick<Database, "ownerUrl" | "runtime" | "runtimeRole">,
+  { shards, say }: { shards: number | null; say: (line: string) => void },
+): Promise<Distributed> {
+  if (database.ownerUrl === null) {
+    throw new Problem(
+      "unavailable",
+      "DATABASE_URL may not change the tables. Set DATABASE_MIGRATION_URL to their owner.",
+    );
+  }
+  const client = new pg.Client({
+    connectionString: database.ownerUrl,
+    application_name: "metertree distribute",
+  });
+  await client.connect();
+  try {
+    await holdSchema(client);
+    const state = await openCitus(client);
+    say(`Citus ${state.version}: ${machines(state.nodes)}`);
+    await letIn(client, database);
+    const plan = { tables: distributedTables, column: "part", shards };
+    const tables: Spread[] = [];
+    for await (const table of spreadTables(client, plan, state)) {
+      tables.push(table);
+      say(`${table.table}: ${table.isNew ? `spread, ${megabytes(table.bytes)}` : "was spread before"}`);
+    }
+    await client.query("analyze head, document, series, meter_stat, chg, revision, block");
+    const after = (await readCitus((text) => client.query(text)))!;
+    return {
+      citus: after.version,
+      shards: after.tables.get("block")!.shards,
+      nodes: after.nodes,
+      tables,
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+/** The coordinator talks to the workers as the role that asks: the role of the server must be able to log in there. */
+async function letIn(
+  client: pg.Client,
+  { runtime, runtimeRole }: Pick<Database, "runtime" | "runtimeRole">,
+): Promise<void> {
+  const { rows } = await client.query<{ login: boolean }>(
+    "select rolcanlogin as login from pg_roles where rolname = $1",
+    [runtimeRole],
+  );
+  const name = pg.escapeIdentifier(runtimeRole);
+  if (rows[0]?.login === false) await client.query(`alter role ${name} login`);
+  const server = new pg.Client({
+    connectionString: runtime.url,
+    application_name: "metertree distribute",
+    ...(runtime.role === undefined ? {} : { options: `-c role=${runtime.role}` }),
+  });
+  await server.connect();
+  try {
+    const asked = await server.query<{
+      nodename: string;
+      nodeport: number;
+      success: boolean;
+      result: string;
+    }>("select nodename, nodeport, success, result from run_command_on_workers('select current_user')");
+    const refused = asked.rows.find((answer) => !answer.success);
+    if (refused === undefined) return;
+    throw new Problem(
+      "unavailable",
+      `The worker ${refused.nodename}:${refused.nodeport} does not let the role ${runtimeRole} in (${refused.result}). ` +
+        "Allow it in pg_hba.conf there, or give the coordinator its password: insert into pg_dist_authinfo values (0, '<role>', 'password=<password>');",
+    );
+  } finally {
+    await server.end();
+  }
+}
+
+function machines(nodes: readonly CitusNode[]): string {
+  const holders = nodes.filter((node) => node.holdsShards);
+  if (holders.length === 0) return "no other machine yet, all stays on this one";
+  return `spread over ${holders.map((node) => `${node.name}:${node.port}`).join(", ")}`;
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
