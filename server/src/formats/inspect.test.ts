@@ -99,6 +99,23 @@ describe("what a file holds", () => {
     await expect(inspect(feed, { defaultTimezone: "Mars/Base" })).rejects.toThrow(RangeError);
   });
 
+  test("wall-clock labels that nothing places are those of the default zone, with a warning", async () => {
+    const rows = Array.from(
+      { length: 30 },
+      (_, i) =>
+        `2024-02-${String(1 + Math.floor(i / 24)).padStart(2, "0")} ${String(i % 24).padStart(2, "0")}:00,1.5`,
+    );
+    const told = await inspect(`time,energy (kWh)\n${rows.join("\n")}\n`, {
+      defaultTimezone: "Asia/Kolkata",
+    });
+    expect(told.series[0]).toMatchObject({
+      tz: "Asia/Kolkata",
+      total: "45",
+      first_start_utc: "2024-01-31T18:30:00Z",
+    });
+    expect(told.problems).toContainEqual(expect.objectContaining({ severity: "warning", field: "timezone" }));
+  });
+
   test("problems keep severity, line and field", async () => {
     const told = await inspect(file(stream(), day("20240230", "1")));
     expect(told.series).toEqual([]);

@@ -76,7 +76,8 @@ export async function inspectFile(
     if (zone !== undefined && !isZone(zone)) throw new RangeError(`"${zone}" is no time zone`);
   }
   const inspections: Inspection[] = [];
-  for await (const file of openFiles(source, rest)) inspections.push(await inspect(file, defaultTimezone));
+  for await (const file of openFiles(source, { ...rest, defaultTimezone }))
+    inspections.push(await inspect(file, defaultTimezone));
   // An archive of one file is only its wrapping.
   return inspections.length === 1 ? { ...inspections[0]!, file: source.name } : inspections;
 }

@@ -92,6 +92,8 @@ export interface ReadOptions {
   fileName: string;
   /** IANA zone that overrides what the file says. */
   timezone?: string;
+  /** IANA zone of wall-clock times that nothing in the file places, such as the zone of the account. */
+  defaultTimezone?: string;
   /** Unit of values whose file names none, as in `kWh` or `m3`. */
   unit?: string;
   /** How a table is to be read; checked and used by the mapper alone. */

@@ -18,6 +18,8 @@ export interface Sample {
   /** Zone and unit that the caller states beside the mapping. */
   timezone?: string | undefined;
   unit?: string | undefined;
+  /** Zone of wall-clock labels when nothing in the file places them. */
+  defaultTimezone?: string | undefined;
   /** Numbers of a workbook are printed with a decimal point and without groups. */
   workbook?: boolean;
 }
@@ -77,7 +79,12 @@ export function detectMapping(sample: Sample, told: Mapping): Detection {
     type: british ? "electricity" : undefined,
   };
   mapping = measuresOf(frame, asked, { mapping, decisions, around });
-  const times = timesOf(frame, asked, { mapping, decisions, hint });
+  const times = timesOf(frame, asked, {
+    mapping,
+    decisions,
+    hint,
+    defaultTimezone: sample.defaultTimezone,
+  });
   mapping = joined(
     { ...mapping, ...times, columns: mapping.columns },
     { ...asked, columns: mapping.columns },

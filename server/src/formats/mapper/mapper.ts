@@ -174,9 +174,9 @@ async function openTable(
     first = first.length === 0 ? step.value : first.concat(step.value);
   }
   if (problems.errors > 0 && first.length === 0) return undefined;
-  const { fileName, timezone, unit } = options;
+  const { fileName, timezone, defaultTimezone, unit } = options;
   const detection = detectMapping(
-    { rows: first.slice(0, sampleRows), fileName, timezone, unit, workbook },
+    { rows: first.slice(0, sampleRows), fileName, timezone, defaultTimezone, unit, workbook },
     told,
   );
   detection.decisions.tell(problems);

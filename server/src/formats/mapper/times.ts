@@ -79,8 +79,15 @@ export interface ZoneHint {
 export function timesOf(
   frame: Frame,
   told: Mapping,
-  { mapping, decisions, hint }: { mapping: Mapping; decisions: Decisions; hint: ZoneHint | undefined },
+  about: {
+    mapping: Mapping;
+    decisions: Decisions;
+    hint: ZoneHint | undefined;
+    /** Zone of wall-clock labels that nothing in the file places. */
+    defaultTimezone: string | undefined;
+  },
 ): Mapping {
+  const { mapping, decisions, hint, defaultTimezone } = about;
   const found: Mapping = { version: 1 };
   const labels = labelsOf(frame, mapping);
   if (labels === undefined) {
@@ -99,7 +106,7 @@ export function timesOf(
   const locals = labels.main.map((label) => (pattern.parse(label) ? pattern.local : Number.NaN));
   const order = told.order ?? orderOf(labels.keys, locals);
   found.order = order;
-  if (told.timezone === undefined) zoneDecision({ found, labels, pattern, hint, decisions });
+  if (told.timezone === undefined) zoneDecision({ found, labels, pattern, hint, defaultTimezone, decisions });
   const wide = (told.layout ?? mapping.layout) === "wide";
   if (wide) wideTimes(frame, { told, mapping, found, decisions });
   else if (!onlyRegisters(frame, told, mapping))
@@ -227,16 +234,26 @@ interface ZoneQuestion {
   labels: Labels;
   pattern: DatePattern;
   hint: ZoneHint | undefined;
+  defaultTimezone: string | undefined;
   decisions: Decisions;
 }
 
 /** Printed offsets are exact; a hinted zone is only kept for the calendar when it agrees with them. */
-function zoneDecision({ found, labels, pattern, hint, decisions }: ZoneQuestion): void {
+function zoneDecision({ found, labels, pattern, hint, defaultTimezone, decisions }: ZoneQuestion): void {
   if (pattern.hasOffset) {
     const clock = hint === undefined ? undefined : new WallClock(hint.zone);
     const agrees = clock !== undefined && labels.main.every((text) => agreesWith(clock, pattern, text));
     if (agrees) found.timezone = hint!.zone;
     decisions.seen("timezone", agrees ? hint!.zone : "by printed offsets", "each label has its offset");
+    return;
+  }
+  if (hint === undefined && defaultTimezone !== undefined) {
+    found.timezone = defaultTimezone;
+    decisions.assumed(
+      "timezone",
+      defaultTimezone,
+      "the labels are wall-clock times, nothing in the file says where, and this is the default",
+    );
     return;
   }
   if (hint === undefined) {
