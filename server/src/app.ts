@@ -1,7 +1,8 @@
 import { accountEndpoints } from "./accounts/api.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
-import { importJobs } from "./imports/jobs.ts";
+import { importEndpoints } from "./imports/api.ts";
+import { importJobs } from "./imports/imports.ts";
 import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
@@ -15,6 +16,7 @@ export const endpoints: readonly Endpoint[] = [
   ...treeEndpoints,
   ...seriesEndpoints,
   ...erasureEndpoints,
+  ...importEndpoints,
 ];
 
 /** Every kind of job. */

@@ -323,18 +323,20 @@ export type FlagValues = Partial<Record<SettingKey, string>>;
 const otherVariables = new Set(["METERTREE_URL", "METERTREE_TOKEN"]);
 
 /**
- * Reads the configuration: a flag beats the variable, the variable beats the default. Throws one `Problem` that
+ * Reads the configuration: a flag beats the variable, the variable beats the default (`defaults` of a command before
+ * those of the schema). Throws one `Problem` that
  * lists everything that is wrong, each with its name, what is wrong and the remedy; values of secrets are not shown.
  */
 export function readConfig(
   flags: FlagValues = {},
   env: Readonly<Record<string, string | undefined>> = process.env,
+  defaults: FlagValues = {},
 ): Config {
   const faults: string[] = unknownVariables(env);
   const values: Record<string, unknown> = {};
   for (const view of settingViews) {
     const given = givenValue(view, { flags, env, faults });
-    const parsed = configSchema.shape[view.key].safeParse(given?.text);
+    const parsed = configSchema.shape[view.key].safeParse(given?.text ?? defaults[view.key]);
     if (parsed.success) {
       values[view.key] = parsed.data;
     } else {

@@ -28,11 +28,15 @@ function flagsOf(which: FlagSet): SettingView[] {
 }
 
 /** The configuration that the flags of a command and the environment make. */
-export function configOf(options: Record<string, unknown>, which: FlagSet): Config {
+export function configOf(
+  options: Record<string, unknown>,
+  which: FlagSet,
+  defaults: FlagValues = {},
+): Config {
   const flags: FlagValues = {};
   for (const { key } of flagsOf(which)) {
     const value = options[key];
     if (typeof value === "string") flags[key] = value;
   }
-  return readConfig(flags);
+  return readConfig(flags, undefined, defaults);
 }

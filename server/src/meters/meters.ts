@@ -32,4 +32,4 @@ export {
   statsOf,
   statVersions,
 } from "./stats.ts";
-export { addMetrics } from "./update.ts";
+export { addMetrics, updateMeters } from "./update.ts";
