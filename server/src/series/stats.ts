@@ -77,7 +77,8 @@ function statOf(
     last: label(row.last_period, row.last),
     min: row.min,
     max: row.max,
-    sum: row.sum === null ? null : Number(row.sum),
+    // Temperatures are averaged, never added: their sum says nothing.
+    sum: row.sum === null || metrics.get(owner.metric)!.aggregate === "mean" ? null : Number(row.sum),
     count: row.n,
     version,
   };
