@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
+import { type Answer, type TestApi, testApi, testClock } from "../../../test/harness/api.ts";
+import { authenticate } from "../accounts/accounts.ts";
+import { accountEndpoints } from "../accounts/api.ts";
+import { meterEndpoints } from "../meters/api.ts";
+import type { Settings } from "../platform/deps.ts";
+import { seriesEndpoints } from "../series/api.ts";
+import { treeEndpoints } from "../trees/api.ts";
+import { importEndpoints } from "./api.ts";
+import { importJobs } from "./imports.ts";
+
+/** A part of a form: a field, or a file. */
+export type FormPart =
+  | [name: string, value: string]
+  | { file: string; content: string | Uint8Array; name?: string };
+
+const boundary = "----boundary-of-a-test";
+
+/** A form as a browser sends it. */
+export function formOf(parts: readonly FormPart[]): { body: Buffer; headers: Record<string, string> } {
+  const pieces: Uint8Array[] = [];
+  const text = (value: string) => pieces.push(Buffer.from(value));
+  for (const part of parts) {
+    text(`--${boundary}\r\n`);
+    if (Array.isArray(part)) text(`Content-Disposition: form-data; name="${part[0]}"\r\n\r\n${part[1]}\r\n`);
+    else {
+      const name = part.name ?? "file";
+      text(`Content-Disposition: form-data; name="${name}"; filename="${part.file}"\r\n`);
+      text("Content-Type: application/octet-stream\r\n\r\n");
+      pieces.push(typeof part.content === "string" ? Buffer.from(part.content) : part.content);
+      text("\r\n");
+    }
+  }
+  text(`--${boundary}--\r\n`);
+  return {
+    body: Buffer.concat(pieces),
+    headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
+  };
+}
+
+/** The API of imports over a database and a folder of its own. */
+export interface ImportWorld {
+  api: TestApi;
+  /** Folder of the server's data. */
+  dataDir: string;
+  owner: TestAccount;
+  /** Another account that has nothing to do with the owner. */
+  stranger: TestAccount;
+  /** Uploads; nothing is read yet. */
+  upload(parts: readonly FormPart[], token?: string): Promise<Answer>;
+  /** Uploads, and does the jobs; answers the import afterwards. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever came back
+  settle(parts: readonly FormPart[], token?: string): Promise<any>;
+  /** Does the jobs that wait, and those that they send. */
+  work(): Promise<void>;
+  get(path: string, token?: string): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Opens one. Call it in `beforeAll`, and `close` in `afterAll`. */
+export async function importWorld(settings: Partial<Settings> = {}): Promise<ImportWorld> {
+  const dataDir = mkdtempSync(join(tmpdir(), "metertree-imports-"));
+  const api = await testApi({
+    endpoints: [
+      ...accountEndpoints,
+      ...meterEndpoints,
+      ...treeEndpoints,
+      ...seriesEndpoints,
+      ...importEndpoints,
+    ],
+    authenticate,
+    clock: testClock(Date.UTC(2026, 0, 15, 12)),
+    settings: { dataDir, ...settings },
+  });
+  const [owner, stranger] = [await newAccount(api.deps), await newAccount(api.deps)];
+  const upload: ImportWorld["upload"] = (parts, token = owner.token) =>
+    api.call("POST", "/imports", { token, ...formOf(parts) });
+  const work = async () => {
+    for (let job = api.sentJobs.shift(); job !== undefined; job = api.sentJobs.shift()) {
+      const kind = importJobs.find(({ name }) => name === job!.name);
+      await kind?.run(job.data, api.deps, new AbortController().signal);
+    }
+  };
+  return {
+    api,
+    dataDir,
+    owner,
+    stranger,
+    upload,
+    work,
+    async settle(parts, token = owner.token) {
+      const answer = await upload(parts, token);
+      if (answer.status !== 200) throw new Error(`the upload was answered ${answer.status}: ${answer.text}`);
+      await work();
+      return (await api.call("GET", `/imports/${answer.json.data._id}`, { token })).json.data;
+    },
+    get: (path, token = owner.token) => api.call("GET", path, { token }),
+    async close() {
+      await api.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,220 @@
+import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+
+/**
+ * Values of an import between reading and storing: a file of runs, and in memory only where the runs of each series
+ * are. Files list values by meter, by time or in no order at all; from here they come back series by series.
+ * Runs on the thread that reads files, so all input and output waits.
+ *
+ * A run: header of 40 bytes (number of values, file, start of the first value, step to the next, version; see
+ * `headerBytes`), then `n` values (float64), `n` lines (uint32), `n` qualities (uint8).
+ */
+export class Spool {
+  readonly #path: string;
+  readonly #file: number;
+  readonly #series: SpooledSeries[] = [];
+  #size = 0;
+  /** Bytes that wait to be written. */
+  #waiting: Buffer = Buffer.allocUnsafe(writeBytes);
+  #waitingBytes = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#file = openSync(path, "w+", 0o600);
+  }
+
+  /** Adds a value to a series; a NaN says that the source states none. */
+  add(series: number, value: SpooledValue): void {
+    const into = (this.#series[series] ??= new SpooledSeries());
+    into.total++;
+    if (into.run.takes(value)) return;
+    this.#writeRun(into);
+    into.run.begin(value, this.#runLengthMax());
+  }
+
+  /** Number of values of a series. */
+  countOf(series: number): number {
+    return this.#series[series]?.total ?? 0;
+  }
+
+  /** All values of a series in the order in which they were added. */
+  read(series: number): SpooledColumns {
+    const from = this.#series[series];
+    const columns = newColumns(from?.total ?? 0);
+    if (from === undefined) return columns;
+    this.#writeRun(from);
+    this.#flush();
+    let at = 0;
+    for (const [index, offset] of from.offsets.entries()) {
+      const bytes = Buffer.allocUnsafe(from.lengths[index]!);
+      readSync(this.#file, bytes, 0, bytes.length, offset);
+      at = decodeRun(bytes, columns, at);
+    }
+    return columns;
+  }
+
+  /** Lets go of the file. */
+  close(): void {
+    closeSync(this.#file);
+    rmSync(this.#path, { force: true });
+  }
+
+  /** All open runs together stay below two million values, however many series there are. */
+  #runLengthMax(): number {
+    return Math.max(64, Math.min(4096, Math.floor(2_000_000 / this.#series.length)));
+  }
+
+  #writeRun(series: SpooledSeries): void {
+    const { run } = series;
+    if (run.n === 0) return;
+    const length = headerBytes + run.n * valueBytes;
+    if (this.#waitingBytes + length > this.#waiting.length) this.#flush();
+    encodeRun(run, this.#waiting, this.#waitingBytes);
+    this.#waitingBytes += length;
+    series.offsets.push(this.#size);
+    series.lengths.push(length);
+    this.#size += length;
+    run.n = 0;
+  }
+
+  #flush(): void {
+    let written = 0;
+    while (written < this.#waitingBytes) {
+      const at = this.#size - this.#waitingBytes + written;
+      written += writeSync(this.#file, this.#waiting, written, this.#waitingBytes - written, at);
+    }
+    this.#waitingBytes = 0;
+  }
+}
+
+/** One value on its way. */
+export interface SpooledValue {
+  /** Epoch milliseconds. */
+  start: number;
+  value: number;
+  /** Index into the qualities of the series store. */
+  quality: number;
+  line: number;
+  /** Number of the file. */
+  file: number;
+  /** Epoch milliseconds; NaN when the source states none. */
+  version: number;
+}
+
+/** Values of one series, column by column. */
+export interface SpooledColumns {
+  starts: Float64Array;
+  values: Float64Array;
+  versions: Float64Array;
+  lines: Uint32Array;
+  files: Uint16Array;
+  qualities: Uint8Array;
+}
+
+const headerBytes = 40;
+const valueBytes = 13;
+/** More than the largest run. */
+const writeBytes = 1024 * 1024;
+
+class SpooledSeries {
+  total = 0;
+  /** Where the written runs are, in bytes. */
+  readonly offsets: number[] = [];
+  readonly lengths: number[] = [];
+  readonly run = new Run();
+}
+
+/** Values whose starts are one step apart, of one file and version. */
+class Run {
+  n = 0;
+  first = 0;
+  step = 0;
+  version = Number.NaN;
+  file = 0;
+  #nMax = 0;
+  values = new Float64Array(16);
+  lines = new Uint32Array(16);
+  qualities = new Uint8Array(16);
+
+  begin(value: SpooledValue, nMax: number): void {
+    this.n = 0;
+    this.#nMax = nMax;
+    this.first = value.start;
+    this.step = 0;
+    this.version = value.version;
+    this.file = value.file;
+    this.#put(value);
+  }
+
+  /** Takes the value when it continues the run. */
+  takes(value: SpooledValue): boolean {
+    const { n } = this;
+    if (n === 0 || n >= this.#nMax || value.file !== this.file || !Object.is(value.version, this.version))
+      return false;
+    if (n === 1) this.step = value.start - this.first;
+    else if (value.start !== this.first + n * this.step) return false;
+    this.#put(value);
+    return true;
+  }
+
+  #put({ value, line, quality }: SpooledValue): void {
+    if (this.n === this.values.length) this.#grow();
+    this.values[this.n] = value;
+    this.lines[this.n] = line;
+    this.qualities[this.n] = quality;
+    this.n++;
+  }
+
+  #grow(): void {
+    const { values, lines, qualities } = this;
+    this.values = new Float64Array(values.length * 2);
+    this.lines = new Uint32Array(values.length * 2);
+    this.qualities = new Uint8Array(values.length * 2);
+    this.values.set(values);
+    this.lines.set(lines);
+    this.qualities.set(qualities);
+  }
+}
+
+function newColumns(n: number): SpooledColumns {
+  return {
+    starts: new Float64Array(n),
+    values: new Float64Array(n),
+    versions: new Float64Array(n),
+    lines: new Uint32Array(n),
+    files: new Uint16Array(n),
+    qualities: new Uint8Array(n),
+  };
+}
+
+function encodeRun(run: Run, into: Buffer, at: number): void {
+  into.writeUInt32LE(run.n, at);
+  into.writeUInt32LE(run.file, at + 4);
+  into.writeDoubleLE(run.first, at + 8);
+  into.writeDoubleLE(run.step, at + 16);
+  into.writeDoubleLE(run.version, at + 24);
+  let to = at + headerBytes;
+  to = putBytes(run.values.subarray(0, run.n), into, to);
+  to = putBytes(run.lines.subarray(0, run.n), into, to);
+  putBytes(run.qualities.subarray(0, run.n), into, to);
+}
+
+function putBytes(from: Float64Array | Uint32Array | Uint8Array, into: Buffer, at: number): number {
+  into.set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), at);
+  return at + from.byteLength;
+}
+
+function decodeRun(bytes: Buffer, into: SpooledColumns, at: number): number {
+  const n = bytes.readUInt32LE(0);
+  const first = bytes.readDoubleLE(8);
+  const step = bytes.readDoubleLE(16);
+  let from = headerBytes;
+  for (const column of [into.values, into.lines, into.qualities]) {
+    const to = new Uint8Array(column.buffer, at * column.BYTES_PER_ELEMENT, n * column.BYTES_PER_ELEMENT);
+    to.set(bytes.subarray(from, from + to.length));
+    from += to.length;
+  }
+  for (let i = 0; i < n; i++) into.starts[at + i] = first + i * step;
+  into.versions.fill(bytes.readDoubleLE(24), at, at + n);
+  into.files.fill(bytes.readUInt32LE(4), at, at + n);
+  return at + n;
+}
