@@ -6,7 +6,6 @@ import { registerDistribute } from "./commands/distribute.ts";
 import { registerDoctor } from "./commands/doctor.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerMigrate } from "./commands/migrate.ts";
-import { registerRestore } from "./commands/restore.ts";
 import { registerServe } from "./commands/serve.ts";
 import { registerToken } from "./commands/token.ts";
 
@@ -20,6 +19,5 @@ export function registerCommands(program: Command): void {
   registerDoctor(program);
   registerDistribute(program);
   registerBackup(program);
-  registerRestore(program);
   registerKeys(program);
 }

@@ -1,5 +1,4 @@
 import pg from "pg";
-import { jobKinds } from "./app.ts";
 import type { Config } from "./config.ts";
 import { type Db, openDb, sql, sqlState } from "./platform/db.ts";
 import { migrateJobs } from "./platform/jobs.ts";
@@ -179,6 +178,7 @@ export async function migrateDatabase(
   const { ownerUrl, runtimeRole } = database;
   if (ownerUrl === null) return assertMigrated(database);
   const tables = await migrateTables(database, options);
+  const { jobKinds } = await import("./app.ts");
   const jobs = await migrateJobs({ url: ownerUrl, runtimeRole, kinds: jobKinds, ...options });
   return { ...tables, jobs };
 }

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
-import { checkRole, type Database, migrateDatabase, openDatabase, openPool } from "../database.ts";
+import type { Database } from "../database.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import type { Db } from "../platform/db.ts";
 import { type KeySource, type Keys, loadKeys } from "../platform/secrets.ts";
-import { keySource } from "../start.ts";
+import { keySource } from "../settings.ts";
 import { addConfigFlags, configOf } from "./options.ts";
 
 /** What an admin command works with. It runs beside a server, or runs the embedded database by itself meanwhile. */
@@ -57,6 +57,7 @@ export function plainCommand(
 
 /** Opens the database of a configuration, brings it up to date, and closes everything after the work. */
 export async function withContext<T>(config: Config, work: (context: Context) => Promise<T>): Promise<T> {
+  const { checkRole, migrateDatabase, openDatabase, openPool } = await import("../database.ts");
   // People at a terminal want the result; what the database has to say is in its own log.
   const database = await openDatabase(config, { mode: "beside", log: () => undefined });
   try {

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { migrateDatabase, openDatabase } from "../database.ts";
-import { type Distributed, distribute } from "../distribution.ts";
+import type { Distributed } from "../distribution.ts";
 import { Problem } from "../platform/problem.ts";
 import { type Outcome, plainCommand } from "./context.ts";
 
@@ -21,6 +20,8 @@ export function registerDistribute(program: Command): void {
         "The embedded database is one machine. Set DATABASE_URL to the coordinator of a server with Citus; backup and restore carry the data over.",
       );
     }
+    const { migrateDatabase, openDatabase } = await import("../database.ts");
+    const { distribute } = await import("../distribution.ts");
     const database = await openDatabase(config, { mode: "beside", log: () => undefined });
     try {
       await migrateDatabase(database);

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { migrateDatabase, openDatabase } from "../database.ts";
 import { plainCommand } from "./context.ts";
 
 /** `metertree migrate`: brings the tables up to date, as every start does. */
@@ -9,6 +8,7 @@ export function registerMigrate(program: Command): void {
     .description("bring the tables up to date, as every start does")
     .option("--dry-run", "only tell what would be done");
   plainCommand(command, async (config, options) => {
+    const { migrateDatabase, openDatabase } = await import("../database.ts");
     const database = await openDatabase(config, { mode: "beside", log: () => undefined });
     try {
       const report = await migrateDatabase(database, { dryRun: options.dryRun === true });

@@ -1,9 +1,8 @@
 import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Command } from "commander";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { allParts, hasNoAccounts } from "../accounts/accounts.ts";
@@ -26,21 +25,9 @@ import { makeLog } from "../platform/log.ts";
 import { schemaVersion } from "../platform/migrate.ts";
 import { Problem } from "../platform/problem.ts";
 import { masterIds } from "../platform/secrets.ts";
-import { keySource } from "../start.ts";
+import { keySource } from "../settings.ts";
 import { type BackupHeader, type BackupManifest, verifyBackup, wholeOf } from "./backup-file.ts";
-import { type Outcome, plainCommand } from "./context.ts";
-
-/** `metertree restore FILE`: fills an empty database from a backup. */
-export function registerRestore(program: Command): void {
-  const command = program
-    .command("restore")
-    .description("fill an empty database from a backup; no server may run on it")
-    .argument("<file>", "file that `metertree backup` wrote")
-    .option("--force", "throw away what the database holds now");
-  plainCommand(command, async (config, options, [file]) =>
-    restore(config, { path: resolve(file!), force: options.force === true }),
-  );
-}
+import type { Outcome } from "./context.ts";
 
 interface Backup {
   path: string;
@@ -48,7 +35,11 @@ interface Backup {
   manifest: BackupManifest;
 }
 
-async function restore(config: Config, { path, force }: { path: string; force: boolean }): Promise<Outcome> {
+/** Fills an empty database from a backup; with `force`, whatever it holds is thrown away first. */
+export async function restore(
+  config: Config,
+  { path, force }: { path: string; force: boolean },
+): Promise<Outcome> {
   const backup: Backup = { path, ...(await verifyBackup(path)) };
   await assertKeys(config, backup.header);
   const { schema } = backup.header;
