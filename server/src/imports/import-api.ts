@@ -59,6 +59,7 @@ const createImport = endpoint({
     "`completed` or `failed`. Files are stored whole or refused whole, all of one upload together, with every reason. " +
     "Meters that the account does not have are made. The same files again change nothing.\n\n" +
     "Send `multipart/form-data` with one or several parts `file`; fields may stand before or after them.",
+  ids: { account: "account" },
   bodyKind: "multipart",
   body: uploadForm,
   reply: wholeImportView,
@@ -105,6 +106,7 @@ const listImports = endpoint({
   path: "/imports",
   access: "basic",
   summary: "Uploads of the account and of those that it manages",
+  ids: { "account._id": "account" },
   filters: () => true,
   reply: z.array(importView),
   list: true,
