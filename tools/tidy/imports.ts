@@ -28,6 +28,7 @@ const entryPoints = [
   "client/src/client.ts",
   "server/src/commands.ts",
   "bench/main.ts",
+  "tools/configuration.ts",
   "tools/tidy.ts",
   "test/harness/database-setup.ts",
   "vitest.config.ts",
