@@ -15,6 +15,7 @@ export function contentsRule(tree: Tree): Complaint[] {
     const isImport = around.some((each) => each.type === "ImportDeclaration");
     if (node.type === "Identifier" && !isImport) named.add(node.name);
   });
+  for (const source of tree.sources) addMembers(source.program, named);
   return tree.sources.flatMap((source) => {
     const slice = sliceOf(source.path);
     if (slice === undefined || slice === "platform" || source.isTest) return [];
@@ -30,6 +31,19 @@ export function contentsRule(tree: Tree): Complaint[] {
       .map(({ name, at }) =>
         complaint(source, at, `${name} is missing in server/src/app.ts: add it to the lists there`),
       );
+  });
+}
+
+/** Adds what stands in exported lists that are named themselves. */
+function addMembers(program: Node, named: Set<string>): void {
+  walk(program, (node) => {
+    if (
+      node.type !== "VariableDeclarator" ||
+      node.init?.type !== "ArrayExpression" ||
+      !named.has(node.id.name)
+    )
+      return;
+    for (const element of node.init.elements) if (element?.type === "Identifier") named.add(element.name);
   });
 }
 

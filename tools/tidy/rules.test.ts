@@ -184,6 +184,12 @@ describe("the project", () => {
     expect(contentsRule(treeOf(more))).toMatchObject([
       { message: expect.stringContaining("treeEndpoints is missing") },
     ]);
+    const jobs = {
+      "server/src/app.ts": contents("treeJobs"),
+      "server/src/trees/trees.ts":
+        "export const prune: JobKind = {}; export const treeJobs: readonly JobKind[] = [prune];",
+    };
+    expect(contentsRule(treeOf(jobs))).toEqual([]);
     const imported = {
       "server/src/app.ts": 'import { treeEndpoints } from "./trees/api.ts";',
       "server/src/trees/api.ts": "export const treeEndpoints = [];",

@@ -1,0 +1,146 @@
+import { formOf } from "../../server/src/imports/harness.ts";
+import type { Endpoint } from "../../server/src/platform/http/endpoint.ts";
+import { testPassword } from "../harness/accounts.ts";
+import type { Party, ThingKind } from "../harness/world.ts";
+
+/** A request as tests send it. */
+export interface Request {
+  method: string;
+  path: string;
+  query?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** The id to put at a place of an endpoint. */
+export type IdAt = (place: string) => string;
+
+/** Method and path: how an endpoint is called. */
+export const nameOf = (endpoint: Endpoint) => `${endpoint.method} ${endpoint.path}`;
+
+/** What `endpoint.ids` calls by one name, but lies in different tables. */
+const closerKinds: Readonly<Record<string, Readonly<Record<string, ThingKind>>>> = {
+  "DELETE /accounts/:id/login_tokens/:token_id": { token_id: "login_token" },
+  "PUT /meters/many/revoke": { body: "copy" },
+};
+
+/** Kinds of the places of an endpoint. */
+export function placesOf(endpoint: Endpoint): Map<string, ThingKind> {
+  const closer = closerKinds[nameOf(endpoint)] ?? {};
+  return new Map(
+    Object.entries(endpoint.ids ?? {}).map(([place, kind]) => {
+      if (kind === "session") throw new Error(`${nameOf(endpoint)}: sessions have no ids in requests yet`);
+      return [place, closer[place] ?? (kind === "meter_or_tree" ? "meter" : kind)];
+    }),
+  );
+}
+
+/** A file that can be read. */
+const hourTable = "meter;start;kWh\n735999;2025-03-01 00:00;1,5\n735999;2025-03-01 01:00;2,5\n";
+
+let count = 0;
+const fresh = (text: string) => `${text}${++count}`;
+
+/** Query or body of the endpoints that need one, so that the request would succeed for who may send it. */
+const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Request, "method" | "path">>> = {
+  "POST /sessions": (_, { account }) => ({ body: { username: account.username, password: testPassword } }),
+  "PUT /accounts/:id/password": () => ({
+    body: { current_password: testPassword, new_password: testPassword },
+  }),
+  "GET /accounts/exists": (_, { account }) => ({
+    query: `username=${encodeURIComponent(account.username!)}`,
+  }),
+  "POST /accounts": () => ({ body: { name: fresh("Account ") } }),
+  "PUT /accounts/:id": () => ({ body: { name: fresh("Renamed ") } }),
+  "POST /accounts/:id/subaccounts": () => ({ body: { name: fresh("Subaccount ") } }),
+  "PUT /accounts/:id/subaccounts/:sub": () => ({ body: { name: fresh("Renamed ") } }),
+  "POST /accounts/:id/tokens": () => ({ body: { name: fresh("Token "), scopes: ["basic"] } }),
+  "PUT /accounts/:id/tokens/:token_id": () => ({ body: { name: fresh("Token ") } }),
+  "POST /accounts/:id/tokens/:token_id/view": () => ({ body: { password: testPassword } }),
+  "PUT /accounts/:id/collaborators/:collaborator_id": () => ({ body: { role: "editor" } }),
+  "POST /invitations": () => ({ body: { email: `${fresh("guest")}@example.test` } }),
+  "PUT /invitations/:id": () => ({ body: { role: "editor" } }),
+  // Whoever holds the token may; what it opens is tested with the invitations.
+  "POST /invitations/accept": () => ({
+    body: { token: "0".repeat(64), name: "Guest", password: testPassword },
+  }),
+  "POST /meters/many/assign_to": (idAt) => ({ body: [{ _id: idAt("_id"), holder: idAt("holder") }] }),
+  "POST /meters/many/share_with": (idAt) => ({ body: [{ _id: idAt("_id"), holder: idAt("holder") }] }),
+  "PUT /meters/many/revoke": (idAt) => ({ body: [idAt("body")] }),
+  "POST /accounts/:id/meter_subscribers": (idAt) => ({ body: { subscriber: idAt("subscriber") } }),
+  "DELETE /accounts/:id/meter_subscribers/:subscriber_id": () => ({ body: { revoke_meters: true } }),
+  "POST /open_channels": () => ({ body: { name: fresh("Channel ") } }),
+  "POST /trees": (idAt) => ({ body: { name: fresh("Node "), parent: idAt("parent") } }),
+  "PUT /trees/:id": (idAt) => ({ body: { name: fresh("Node "), parent: idAt("parent") } }),
+  "GET /trees": (idAt) => ({ query: `parent=${idAt("parent")}` }),
+  "POST /trees/:id/meters": (idAt) => ({ body: { _id: idAt("_id"), factor: 2 } }),
+  "POST /meters": () => ({ body: { type: "water", name: fresh("Meter ") } }),
+  "POST /meters/:id": (idAt) => ({
+    body: { name: fresh("Meter "), open_channel_ids: [idAt("open_channel_ids")] },
+  }),
+  "PUT /meters/:id": (idAt) => ({
+    body: { name: fresh("Meter "), open_channel_ids: [idAt("open_channel_ids")] },
+  }),
+  "PUT /meters": (idAt) => ({
+    body: [{ _id: idAt("_id"), name: fresh("Meter "), open_channel_ids: [idAt("open_channel_ids")] }],
+  }),
+  "GET /consumptions/multi/:granularity/:period": (idAt, asker) => ({
+    query: `meters=${asker.ids.meter},${idAt("meters")}`,
+  }),
+  "GET /consumptions/sum/:granularity/:period": (idAt, asker) => ({
+    query: `meters=${asker.ids.meter},${idAt("meters")}`,
+  }),
+  "GET /imports": (idAt) => ({ query: `account._id=${idAt("account._id")}` }),
+  "POST /imports": (idAt) =>
+    formOf([
+      ["account", idAt("account")],
+      ["timezone", "Europe/Stockholm"],
+      { file: "a.csv", content: hourTable },
+    ]),
+  "POST /mappings": () => ({ body: { name: fresh("Mapping "), mapping: { version: 1 } } }),
+  "PUT /mappings/:id": () => ({ body: { name: fresh("Mapping ") } }),
+  "PUT /accounts/:id/consumptions": (_, asker) => ({
+    body: { granularity: "month", values: `${asker.ids.meter}\t2025-1${++count % 3}\t${count}\n` },
+  }),
+  "POST /batches": (idAt) => ({
+    body: {
+      document: { source: "matrix" },
+      runs: [
+        {
+          meter: idAt("meter"),
+          metric: "energy",
+          granularity: "hour",
+          start: "2026-01-02T00:00:00+0100",
+          values: [++count],
+        },
+      ],
+    },
+  }),
+};
+
+/** Path parameters that are no ids. */
+const words: Readonly<Record<string, string>> = { granularity: "hour", period: "20260101", metric: "energy" };
+
+/** A path parameter that is no id. */
+export const isWord = (place: string) => Object.hasOwn(words, place);
+
+/** The request that calls an endpoint with the given ids. Throws when nobody has said here how to. */
+export function requestOf(endpoint: Endpoint, idAt: IdAt, asker: Party): Request {
+  const name = nameOf(endpoint);
+  const filling = fillings[name];
+  if (filling === undefined && endpoint.body !== undefined && !isBodyOptional(endpoint)) {
+    throw new Error(`say in test/contract/requests.ts with which body ${name} is called`);
+  }
+  const ids = endpoint.ids ?? {};
+  const path = endpoint.path.replaceAll(/:(\w+)/g, (_, place: string) => {
+    const word = Object.hasOwn(ids, place) ? idAt(place) : words[place];
+    if (word === undefined)
+      throw new Error(`${name}: say in ids what :${place} is, or in requests.ts what it says`);
+    return word;
+  });
+  return { method: endpoint.method, path, ...filling?.(idAt, asker) };
+}
+
+function isBodyOptional(endpoint: Endpoint): boolean {
+  return endpoint.body.safeParse(undefined).success || endpoint.body.safeParse({}).success;
+}

@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
+import { endpoints } from "../../server/src/app.ts";
+import { formOf } from "../../server/src/imports/harness.ts";
+import type { IdKind } from "../../server/src/platform/http/endpoint.ts";
+import { newAccount, type TestAccount, testPassword } from "./accounts.ts";
+import { type Answer, type TestApi, testApi } from "./api.ts";
+
+/** What an id can name; some of a kind are told apart because different endpoints take them. */
+export type ThingKind = Exclude<IdKind, "meter_or_tree" | "session"> | "login_token" | "copy";
+
+/** An account with one thing of each kind, whose texts and values nobody else may ever see. */
+export interface Party {
+  account: TestAccount;
+  /** Stands in every text of this party that only itself may read. */
+  canary: string;
+  /** Stands in its name and address, which those see who deal with it. */
+  face: string;
+  /** A value of its meter, with digits of its own. */
+  value: number;
+  /** Session of its user. */
+  cookie: string;
+  /** Session of a person who may only read in it. */
+  readerCookie: string;
+  ids: Partial<Record<ThingKind, string>>;
+}
+
+/** Two managers, one of them with two subaccounts. */
+export interface World {
+  owner: Party;
+  /** Subaccounts of the owner. */
+  child: Party;
+  sibling: Party;
+  stranger: Party;
+}
+
+/** The whole API over a database and a folder of its own; `close` removes both. */
+export async function wholeApi(): Promise<TestApi> {
+  const dataDir = mkdtempSync(join(tmpdir(), "metertree-world-"));
+  const api = await testApi({ endpoints, authenticate, settings: { dataDir } });
+  const close = async () => {
+    await api.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return { ...api, close };
+}
+
+/** Builds the world through the API. */
+export async function buildWorld(api: TestApi): Promise<World> {
+  const owner = await newParty(api, "owner");
+  const child = await newParty(api, "child", owner.account.id);
+  const sibling = await newParty(api, "sibling", owner.account.id);
+  owner.ids.subaccount = child.account.id;
+  const stranger = await newParty(api, "stranger");
+  stranger.ids.subaccount = (await newAccount(api.deps, { managerId: stranger.account.id })).id;
+  return { owner, child, sibling, stranger };
+}
+
+let count = 0;
+
+/** An account with its things; `managerId` makes it a subaccount. */
+export async function newParty(api: TestApi, role: string, managerId?: string): Promise<Party> {
+  const canary = `${role}canary${++count}`;
+  const face = `${role}face${count}`;
+  const account = await newAccount(api.deps, {
+    name: `${face} account`,
+    username: `${face}@example.test`,
+    is_organization: true,
+    withPassword: true,
+    ...(managerId === undefined ? {} : { managerId }),
+  });
+  const party: Party = {
+    account,
+    canary,
+    face,
+    value: 8000 + count + 0.6543,
+    cookie: "",
+    readerCookie: "",
+    ids: { account: account.id },
+  };
+  party.cookie = await logIn(api, account.username);
+  await addPeople(api, party);
+  await addMeters(api, party);
+  await addFiles(api, party);
+  return party;
+}
+
+async function logIn(api: TestApi, username: string | null): Promise<string> {
+  const answer = await api.call("POST", "/sessions", { body: { username, password: testPassword } });
+  return String(answer.headers["set-cookie"]).split(";")[0]!;
+}
+
+/** Asks as the party, and expects success. */
+export async function asParty(
+  api: TestApi,
+  party: Party,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer["json"]> {
+  const answer = await api.call(method, path, { token: party.account.token, body });
+  if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.text}`);
+  return answer.json.data;
+}
+
+async function addPeople(api: TestApi, party: Party): Promise<void> {
+  const { canary, account, ids } = party;
+  const make = async (path: string, body: object): Promise<string> =>
+    (await asParty(api, party, "POST", path, body))._id;
+  ids.token = await make("/accounts/me/tokens", { name: `${canary} token`, scopes: ["basic"] });
+  ids.login_token = await make("/accounts/me/login_tokens", {});
+  ids.invitation = await make("/invitations", { email: `${canary}.guest@example.test` });
+  const username = `${canary}.person@example.test`;
+  const person = await newAccount(api.deps, { name: `${canary} person`, username, withPassword: true });
+  const collaborator = await api.db.transaction((tx) =>
+    addCollaborator(tx, {
+      organizationId: account.id,
+      accountId: person.id,
+      role: "reader",
+      now: api.clock.now(),
+    }),
+  );
+  ids.collaborator = collaborator.id;
+  party.readerCookie = await logIn(api, username);
+  const subscriber = await newAccount(api.deps, { name: `${canary} subscriber` });
+  ids.subscriber = await make("/accounts/me/meter_subscribers", { subscriber: subscriber.id });
+}
+
+async function addFiles(api: TestApi, party: Party): Promise<void> {
+  const { canary, account, ids } = party;
+  const content = `meter;start;kWh\n${canary};2025-03-01 00:00;1,5\n`;
+  const form = formOf([["timezone", "Europe/Stockholm"], { file: `${canary}.csv`, content }]);
+  const answer = await api.call("POST", "/imports", { token: account.token, ...form });
+  if (answer.status !== 200) throw new Error(`POST /imports: ${answer.text}`);
+  ids.import = answer.json.data._id;
+  const mapping = await asParty(api, party, "POST", "/mappings", {
+    name: `${canary} mapping`,
+    mapping: { version: 1 },
+  });
+  ids.mapping = mapping._id;
+}
+
+async function addMeters(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids, value } = party;
+  const make = async (path: string, body: object): Promise<string> =>
+    (await asParty(api, party, "POST", path, body))._id;
+  ids.open_channel = await make("/open_channels", { name: `${canary} channel` });
+  ids.meter = await make("/meters", {
+    type: "electricity",
+    name: `${canary} meter`,
+    address: `${canary} street`,
+    ean: `${canary}-ean`,
+    tags: [`${canary}-tag`],
+    box: "active",
+  });
+  await asParty(api, party, "POST", "/batches", {
+    document: { source: `${canary} document` },
+    runs: [
+      {
+        meter: ids.meter,
+        metric: "energy",
+        granularity: "hour",
+        start: "2026-01-01T00:00:00+0100",
+        values: [value, value],
+      },
+    ],
+  });
+  const friend = await newAccount(api.deps, { name: `${canary} friend` });
+  const [copy] = await asParty(api, party, "POST", "/meters/many/share_with", [
+    { _id: ids.meter, holder: friend.id },
+  ]);
+  ids.copy = copy._id;
+  ids.tree = await make("/trees", { name: `${canary} node`, custom_fields: { note: `${canary} note` } });
+  await asParty(api, party, "POST", `/trees/${ids.tree}/meters`, { _id: ids.meter });
+}
