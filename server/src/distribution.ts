@@ -1,7 +1,14 @@
 import pg from "pg";
 import type { Database } from "./database.ts";
 import { distributedTables } from "./distributed-tables.ts";
-import { type CitusNode, openCitus, readCitus, type Spread, spreadTables } from "./platform/citus.ts";
+import {
+  type CitusNode,
+  openCitus,
+  readCitus,
+  type Spread,
+  spreadRole,
+  spreadTables,
+} from "./platform/citus.ts";
 import { holdSchema } from "./platform/migrate.ts";
 import { Problem } from "./platform/problem.ts";
 
@@ -57,17 +64,12 @@ export async function distribute(
   }
 }
 
-/** The coordinator talks to the workers as the role that asks: the role of the server must be able to log in there. */
+/** Makes sure that the role of the server gets through to the workers, before anything is moved there. */
 async function letIn(
   client: pg.Client,
   { runtime, runtimeRole }: Pick<Database, "runtime" | "runtimeRole">,
 ): Promise<void> {
-  const { rows } = await client.query<{ login: boolean }>(
-    "select rolcanlogin as login from pg_roles where rolname = $1",
-    [runtimeRole],
-  );
-  const name = pg.escapeIdentifier(runtimeRole);
-  if (rows[0]?.login === false) await client.query(`alter role ${name} login`);
+  await spreadRole(client, runtimeRole);
   const server = new pg.Client({
     connectionString: runtime.url,
     application_name: "metertree distribute",

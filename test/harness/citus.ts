@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { distribute } from "../../server/src/distribution.ts";
+import { adminQuery, databaseUrl } from "./database-admin.ts";
 
 /** Few pieces: a database with them is cloned for every test file. */
 const shards = 8;
@@ -33,6 +35,22 @@ export async function joinNodes(urls: readonly string[]): Promise<void> {
   const host = (url: string) => [new URL(url).hostname, Number(new URL(url).port || 5432)];
   await query(coordinator!, "select citus_set_coordinator_host($1, $2)", host(coordinator!));
   for (const worker of workers) await query(coordinator!, "select citus_add_node($1, $2)", host(worker));
+}
+
+/** A database on all machines of `adminUrls` that know each other, without tables. */
+export async function emptyDatabase(
+  adminUrls: readonly string[],
+): Promise<{ urls: string[]; drop: () => Promise<void> }> {
+  const name = `metertree_test_${randomBytes(6).toString("hex")}`;
+  for (const url of adminUrls) await adminQuery(url, `create database ${name}`);
+  const urls = adminUrls.map((url) => databaseUrl(url, name));
+  await joinNodes(urls);
+  return {
+    urls,
+    async drop() {
+      for (const url of adminUrls) await adminQuery(url, `drop database ${name} with (force)`);
+    },
+  };
 }
 
 /** What the command does, for the migrated database of `ownerUrl`. */

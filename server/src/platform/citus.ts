@@ -1,4 +1,4 @@
-import type pg from "pg";
+import pg from "pg";
 import { sqlState } from "./db.ts";
 import { Problem } from "./problem.ts";
 
@@ -130,6 +130,28 @@ async function ensureExtension(client: pg.Client): Promise<void> {
       "The database user may not create the extension. Run this in the database as a superuser, once: create extension citus;",
       { cause: error },
     );
+  }
+}
+
+/**
+ * Takes a role to all machines, as it is here and able to log in: the coordinator asks them as the role that asks it.
+ * They copy the roles that a spread table is granted to, so one is made for it and dropped again.
+ */
+export async function spreadRole(client: pg.Client, role: string): Promise<void> {
+  const name = pg.escapeIdentifier(role);
+  const { rows: found } = await client.query<{ login: boolean }>(
+    "select rolcanlogin as login from pg_roles where rolname = $1",
+    [role],
+  );
+  if (found[0]?.login === false) await client.query(`alter role ${name} login`);
+  await client.query("drop table if exists metertree_probe; create table metertree_probe (part int)");
+  try {
+    await client.query(`grant select on metertree_probe to ${name}`);
+    await client.query(
+      "select create_distributed_table('metertree_probe', 'part', colocate_with => 'none', shard_count => 1)",
+    );
+  } finally {
+    await client.query("drop table metertree_probe");
   }
 }
 
