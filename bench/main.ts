@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 import { http } from "./http.ts";
 import { lists } from "./lists.ts";
+import { comparison, type PeerTable, peers } from "./peers.ts";
 import { corrections, deliveries, load, type Row, reads } from "./store.ts";
 import { openWorld, yearOf } from "./world.ts";
 
@@ -17,6 +18,7 @@ const { values: flags } = parseArgs({
     parts: { type: "string", default: "8" },
     store: { type: "boolean" },
     http: { type: "boolean" },
+    peers: { type: "boolean" },
     lists: { type: "boolean" },
     rounds: { type: "string", default: "15" },
     url: { type: "string" },
@@ -29,18 +31,34 @@ else await values();
 async function values(): Promise<void> {
   const count = Number(flags.meters);
   const years = Array.from({ length: count }, (_, meter) => yearOf(meter));
+  const ours: Row[] = [];
+  const tell = (title: string, rows: readonly Row[]) => {
+    print(title, rows);
+    ours.push(...rows);
+  };
   const world = await openWorld(count, Number(flags.parts));
   try {
-    print("Store: bulk load", await load(world, years));
+    tell("Store: bulk load", await load(world, years));
     if (flags.http !== true) {
-      print("Store: reads", await reads(world, years));
-      print("Store: small durable writes", await deliveries(world));
-      print("Store: corrections", await corrections(world));
+      tell("Store: reads", await reads(world, years));
+      tell("Store: small durable writes", await deliveries(world));
+      tell("Store: corrections", await corrections(world));
     }
-    if (flags.store !== true) print("Over HTTP", await http(world));
+    if (flags.store !== true) tell("Over HTTP", await http(world));
   } finally {
     await world.stop();
   }
+  if (flags.peers === true) await besidePeers(years, ours);
+}
+
+/** Asks the peers after our own servers have stopped, and prints one table of factors. */
+async function besidePeers(years: readonly Float64Array[], ours: readonly Row[]): Promise<void> {
+  const tables: PeerTable[] = [];
+  for await (const table of peers(years, ours)) {
+    tables.push(table);
+    print([table.title, ...table.notes].join("\n  "), table.rows);
+  }
+  if (tables.length > 0) console.log(`\n${comparison(tables, ours).join("\n")}`);
 }
 
 function print(title: string, rows: readonly Row[]): void {
