@@ -3,6 +3,7 @@ import type { Database } from "./database.ts";
 import { distributedTables } from "./distributed-tables.ts";
 import {
   type CitusNode,
+  oddWorker,
   openCitus,
   readCitus,
   type Spread,
@@ -77,17 +78,14 @@ async function letIn(
   });
   await server.connect();
   try {
-    const asked = await server.query<{
-      nodename: string;
-      nodeport: number;
-      success: boolean;
-      result: string;
-    }>("select nodename, nodeport, success, result from run_command_on_workers('select current_user')");
-    const refused = asked.rows.find((answer) => !answer.success);
+    const refused = await oddWorker((text) => server.query(text), {
+      statement: "select current_user",
+      expected: runtimeRole,
+    });
     if (refused === undefined) return;
     throw new Problem(
       "unavailable",
-      `The worker ${refused.nodename}:${refused.nodeport} does not let the role ${runtimeRole} in (${refused.result}). ` +
+      `The worker ${refused.worker} does not let the role ${runtimeRole} in (${refused.said}). ` +
         "Allow it in pg_hba.conf there, or give the coordinator its password: insert into pg_dist_authinfo values (0, '<role>', 'password=<password>');",
     );
   } finally {

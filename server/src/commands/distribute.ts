@@ -48,7 +48,8 @@ function outcomeOf(done: Distributed): Outcome {
   if (holders.length === 1) {
     lines.push(
       "Add machines in this database and move shards to them:",
-      "  select citus_add_node('<host>', 5432);",
+      "  select citus_set_coordinator_host('<this host>', 5432);",
+      "  select citus_add_node('<other host>', 5432);",
       "  select citus_rebalance_start();",
     );
   }

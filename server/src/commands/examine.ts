@@ -4,8 +4,10 @@ import { dirname } from "node:path";
 import { allAccounts, brokenAudit } from "../accounts/accounts.ts";
 import type { Config } from "../config.ts";
 import { checkRole, type Database, migrateDatabase, openDatabase, openPool } from "../database.ts";
+import { distributedTables } from "../distributed-tables.ts";
+import { oddWorker, readCitus } from "../platform/citus.ts";
 import { systemClock } from "../platform/clock.ts";
-import { type Db, sql } from "../platform/db.ts";
+import { type Db, raw, sql } from "../platform/db.ts";
 import { jobLag } from "../platform/jobs.ts";
 import { loadKeys } from "../platform/secrets.ts";
 import { isZone } from "../platform/time/zone.ts";
@@ -103,6 +105,7 @@ async function insideOf(database: Database, config: Config): Promise<Finding[]> 
       ["role", () => role(db, config)],
       ["clock", () => clock(db)],
       ["durability", () => durability(db)],
+      ["machines", () => machines(db)],
       ["keys", () => keys(db, config)],
       ["jobs", () => jobs(db)],
       ["accounts", () => accounts(db)],
@@ -154,6 +157,35 @@ async function durability(db: Db): Promise<Finding> {
   return found.commit === "off"
     ? warning("durability", "synchronous_commit is off: a crash loses the last moments. Turn it on.")
     : ok("durability", "what is acknowledged is on disk");
+}
+
+/** Where the values lie: here, or spread over machines that all answer and keep what they acknowledge. */
+async function machines(db: Db): Promise<Finding> {
+  const ask = async (text: string) => ({ rows: await db.rows(raw(text)) });
+  const state = await readCitus(ask);
+  const missing = distributedTables.filter((table) => state?.tables.has(table) !== true);
+  if (state === null || missing.length === distributedTables.length) {
+    return ok("machines", "all values are on one database server");
+  }
+  const silent = state.nodes.find((node) => !node.isActive);
+  if (silent !== undefined)
+    return failed("machines", `${silent.name}:${silent.port} is not active. Start it.`);
+  const odd = await oddWorker(ask, {
+    statement: "select current_setting('fsync') || ' ' || current_setting('full_page_writes')",
+    expected: "on on",
+  });
+  if (odd !== undefined) {
+    return failed(
+      "machines",
+      `${odd.worker} does not answer, or forgets after a power failure (fsync, full_page_writes): ${odd.said}.`,
+    );
+  }
+  if (missing.length > 0) {
+    return warning("machines", `not spread yet: ${missing.join(", ")}. Run \`metertree distribute\`.`);
+  }
+  const holders = state.nodes.filter((node) => node.shards > 0).length;
+  const { shards } = state.tables.get("block")!;
+  return ok("machines", `values are spread over ${holders} machines in ${shards} shards; all answer`);
 }
 
 async function keys(db: Db, config: Config): Promise<Finding> {

@@ -155,6 +155,19 @@ export async function spreadRole(client: pg.Client, role: string): Promise<void>
   }
 }
 
+/** A worker that did not answer as expected, and what it said; `undefined` when all did. */
+export async function oddWorker(
+  ask: Ask,
+  { statement, expected }: { statement: string; expected: string },
+): Promise<{ worker: string; said: string } | undefined> {
+  const answers = await rows<{ worker: string; said: string; good: boolean }>(
+    ask,
+    `select nodename || ':' || nodeport as worker, result as said, success and result = ${pg.escapeLiteral(expected)} as good
+     from run_command_on_workers(${pg.escapeLiteral(statement)}) order by 1`,
+  );
+  return answers.find((answer) => !answer.good);
+}
+
 /** How to spread tables. */
 export interface SpreadPlan {
   /** Names; the others follow the first one to its machines. */
