@@ -153,7 +153,7 @@ export const configSchema = z.object({
     .register(abouts, {
       about:
         "Connection string of the role that owns the tables: migrations, backups. Without it DATABASE_URL is used " +
-        "for both, and the server acts as the role metertree_runtime, which is made when it is missing.",
+        "for both, and the server acts as the role metertree_server, which is made when it is missing.",
       group: "Database",
       value: "url",
       env: "DATABASE_MIGRATION_URL",

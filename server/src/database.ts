@@ -31,7 +31,7 @@ export interface OpenOptions {
 
 const migrationsFolder = new URL("../migrations/", import.meta.url);
 const oldestVersion = 150_000;
-const sharedRole = "metertree_runtime";
+const sharedRole = "metertree_server";
 
 /** Starts the embedded database, or waits for that of `DATABASE_URL`, and finds out whom the server acts as. */
 export async function openDatabase(config: Config, options: OpenOptions): Promise<Database> {
@@ -250,7 +250,7 @@ export async function checkRole(db: Db, config: Config): Promise<void> {
   throw new Problem(
     "unavailable",
     `The server must not run as the database role ${role.name}, which ${why}. Give it a role that owns nothing:\n` +
-      "  create role metertree_server login password '…';\n" +
+      "  create role metertree_web login password '…';\n" +
       "and set DATABASE_URL to it and DATABASE_MIGRATION_URL to the owner of the tables. " +
       "(METERTREE_ALLOW_PRIVILEGED_DATABASE_ROLE=true starts nevertheless.)",
   );

@@ -138,7 +138,10 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
   }
 }
 
+/** An owner that also serves (which the configuration must allow) keeps the rights that it has anyway. */
 async function grant(client: pg.Client, role: string): Promise<void> {
+  const { rows } = await client.query<{ own: boolean }>("select current_user = $1 as own", [role]);
+  if (rows[0]!.own) return;
   const name = pg.escapeIdentifier(role);
   await client.query(`
     grant usage on schema public to ${name};
