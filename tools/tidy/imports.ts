@@ -22,18 +22,6 @@ const order = [
   "connectors",
 ] as const;
 
-/** Files that nothing imports because somebody starts them (a person, npm, vitest), or a package offers them. */
-const entryPoints = [
-  "cli/src/main.ts",
-  "client/src/client.ts",
-  "server/src/commands.ts",
-  "bench/main.ts",
-  "tools/configuration.ts",
-  "tools/tidy.ts",
-  "test/harness/database-setup.ts",
-  "vitest.config.ts",
-];
-
 /** Second doors of slices, beside `<slice>/<slice>.ts`. */
 const moreDoors = new Set(["server/src/formats/format.ts", "server/src/collection/connector.ts"]);
 const server = "server/src/";
@@ -78,7 +66,7 @@ function wrongImport(source: Source, specifier: string): string | undefined {
 function isOpen(from: string, target: string, slice: string): boolean {
   if (slice === "platform" || slice === "") return true;
   const inside = target.slice(server.length + slice.length + 1);
-  const mayCompose = from === `${server}app.ts` || from.endsWith(".test.ts");
+  const mayCompose = from === `${server}app.ts` || /(\.test|\/harness)\.ts$/.test(from);
   if (mayCompose && (inside === "api.ts" || inside === "jobs.ts")) return true;
   return inside === `${slice}.ts` || moreDoors.has(target);
 }
@@ -104,6 +92,20 @@ function strangerImport(path: string, target: string): string | undefined {
   return `${path.split("/")[0]} talks to the server over HTTP and does not import ${target}`;
 }
 
+/** Files that somebody starts or another package imports: scripts, exports and programs of the packages, vitest. */
+function entryPoints(tree: Tree): string[] {
+  const manifests = tree.paths.filter((path) => /^(\w+\/)?package\.json$/.test(path));
+  const named = manifests.flatMap((path) => {
+    const { scripts, exports, bin } = JSON.parse(tree.read(path));
+    const texts = [scripts, exports, bin].flatMap((each) =>
+      typeof each === "string" ? [each] : Object.values<unknown>(each ?? {}),
+    );
+    const words = texts.flatMap((text) => String(text).split(" "));
+    return words.filter((word) => word.endsWith(".ts")).map((word) => join(dirname(path), word));
+  });
+  return [...named, "tools/tidy.ts", "vitest.config.ts", "test/harness/database-setup.ts"];
+}
+
 /** Every file is reached from an entry point, and what only tests reach says so by its name. */
 export function reachRule(tree: Tree): Complaint[] {
   const known = new Map(tree.sources.map((source) => [source.path, source]));
@@ -119,7 +121,7 @@ export function reachRule(tree: Tree): Complaint[] {
     return reached;
   };
   const tests = tree.sources.filter((source) => source.isTest).map((source) => source.path);
-  const used = reach(entryPoints);
+  const used = reach(entryPoints(tree));
   const tested = reach(tests);
   return tree.sources.flatMap((source) => {
     if (used.has(source.path)) return [];

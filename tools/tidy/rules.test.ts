@@ -56,6 +56,9 @@ describe("imports", () => {
 
 test("every file is reached from an entry point; tests reach only tests and their support", () => {
   const tree = treeOf({
+    "package.json": '{"scripts": {"start": "node cli/src/main.ts serve"}}',
+    "client/package.json": '{"exports": {".": "./src/client.ts"}}',
+    "client/src/client.ts": "",
     "cli/src/main.ts": 'await import("./program.ts"); new Worker(new URL("./worker.ts", import.meta.url));',
     "cli/src/program.ts": "export const a = 1;",
     "cli/src/worker.ts": "",
