@@ -37,7 +37,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   const stop = once(() => endAll(ends, log));
   try {
     const opening = openDatabase(config, { mode: "serve", log: (message) => log.info(message) });
-    opening.catch(() => undefined); // told where it is awaited
+    ends.push(async () => (await opening.catch(() => undefined))?.stop());
     // Loading what answers requests takes as long as starting the database, which is another process.
     const [{ makeApp, listen }, { jobKinds }, { hasNoAccounts }] = await Promise.all([
       import("./web.ts"),
@@ -45,7 +45,6 @@ export async function start(config: Config, options: StartOptions = {}): Promise
       import("./accounts/accounts.ts"),
     ]);
     const database = await opening;
-    ends.push(() => database.stop());
     const migrated = await migrateDatabase(database);
     if (migrated.applied.length > 0) {
       log.info({ migrations: migrated.applied }, "the schema is up to date now");

@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestApi, testApi } from "../../../test/harness/api.ts";
+import { authenticate } from "../accounts/accounts.ts";
+import { endpoints } from "../app.ts";
+import { type DemoAccess, fillDemo } from "./demo.ts";
+import { demoValues } from "./values.ts";
+import { demoCustomers } from "./world.ts";
+
+const dataDir = mkdtempSync(join(tmpdir(), "mt-demo-"));
+let t: TestApi;
+let access: DemoAccess;
+
+beforeAll(async () => {
+  t = await testApi({ endpoints, authenticate, settings: { dataDir } });
+  t.clock.set(Date.UTC(2026, 10, 23, 9));
+  access = await fillDemo(t.deps);
+});
+afterAll(async () => {
+  await t.close();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+const get = async (path: string) => (await t.call("GET", path, { token: access.token })).json;
+
+async function meterNamed(name: string): Promise<{ _id: string; root: { _id: string } }> {
+  const { data } = await get(`/meters?name=${encodeURIComponent(name)}`);
+  expect(data).toHaveLength(1);
+  return data[0];
+}
+
+test("the manager has every meter of its customers, some of them in the inbox, tagged and in a tree", async () => {
+  const all = demoCustomers().flatMap((customer) =>
+    customer.buildings.flatMap((building) => building.meters),
+  );
+  expect((await get("/meters")).count).toBe(all.length);
+  expect((await get("/meters?box=inbox")).count).toBe(4);
+  expect((await get("/meters?tags=production")).count).toBe(1);
+  expect((await get(`/meters?tree_structure_ids=${access.nodeId}`)).count).toBe(all.length - 5);
+  expect((await get("/accounts/me/subaccounts?custom_identifier=C-1003")).data[0].name).toBe(
+    "Kiinteistö Oy Satama",
+  );
+});
+
+test("days on which clocks change have 23 and 25 hours", async () => {
+  for (const [day, hours] of [
+    ["20260329", 23],
+    ["20251026", 25],
+  ] as const) {
+    const { data } = await get(`/consumptions/${access.meterId}/hour/${day}?metrics=energy`);
+    expect(data[0].periods[0].energy).toHaveLength(hours);
+    expect(data[0].periods[0].energy).not.toContain(null);
+  }
+});
+
+test("values reach until yesterday, and a gap leaves its month unknown", async () => {
+  const { data } = await get(`/consumptions/${access.meterId}/day/20261121-20261123?metrics=energy`);
+  expect(data[0].periods[0].energy.map((value: number | null) => value !== null)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  const gappy = await meterNamed("Tornet garage electricity");
+  const year = (await get(`/consumptions/${gappy._id}/month/202511-202610?metrics=energy`)).data[0].periods[0]
+    .energy;
+  expect(year.filter((value: number | null) => value === null)).toHaveLength(1);
+});
+
+test("a correction left revisions, and the bills are there", async () => {
+  const corrected = await meterNamed("Solsidan 3 A district heating");
+  const { data } = await get(`/meters/${corrected._id}/revisions?metric=energy`);
+  expect(JSON.stringify(data)).toContain("demo values");
+  const bills = await get(`/costs/${corrected._id}/month/${access.year}`);
+  expect(JSON.stringify(bills.data)).toContain("SEK");
+});
+
+test("a second start changes nothing, and the login is for the owner of the folder alone", async () => {
+  const path = join(dataDir, "demo.json");
+  expect(statSync(path).mode & 0o077).toBe(0);
+  expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(access);
+  const before = await get("/meters?limit=300");
+  expect(await fillDemo(t.deps)).toEqual(access);
+  expect(await get("/meters?limit=300")).toEqual(before);
+});
+
+test("the generator gives the same values at every call, below zero only outdoors", () => {
+  const range = { from: Date.UTC(2025, 0, 1), to: Date.UTC(2026, 0, 1) };
+  for (const customer of demoCustomers()) {
+    for (const meter of customer.buildings.flatMap((building) => building.meters)) {
+      const { values } = demoValues(meter, customer.city, range);
+      expect(values).toEqual(demoValues(structuredClone(meter), customer.city, range).values);
+      expect(values.every((value) => Number.isFinite(value) && (value >= 0 || meter.use === "outdoor"))).toBe(
+        true,
+      );
+      expect(new Set(values).size).toBeGreaterThan(100);
+    }
+  }
+});
