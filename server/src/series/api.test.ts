@@ -387,14 +387,14 @@ describe("GET /costs", () => {
     const answer = await get(`/costs/${power.id}/month/202401-202402`);
     expect(answer.json.data).toEqual([
       expect.objectContaining({
+        currency: "EUR",
+        periods: [expect.objectContaining({ retail_total: [null, null], grid_total: [7, 8] })],
+      }),
+      expect.objectContaining({
         account_id: customer,
         meter_id: power.id,
         currency: "SEK",
         periods: [expect.objectContaining({ retail_total: [100.5, 99.25], grid_total: [null, null] })],
-      }),
-      expect.objectContaining({
-        currency: "EUR",
-        periods: [expect.objectContaining({ retail_total: [null, null], grid_total: [7, 8] })],
       }),
     ]);
     const none = await get(`/costs/${second.id}/month/202401?metrics=grid_usage`);

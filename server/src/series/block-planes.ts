@@ -10,7 +10,7 @@ export interface Source {
   doc: number;
   /** Latest document that stated the same value, ≥ `doc`. */
   confirmed: number;
-  /** `derivedFlag` and the quality code; see `flagsOf`. */
+  /** `derivedFlag`, `removedFlag` and the quality code; see `flagsOf`. */
   flags: number;
 }
 
@@ -32,12 +32,18 @@ const flagsMax = 255;
 
 /** The value was computed from other values, not delivered. */
 export const derivedFlag = 1;
-/** Flags of a value: is it derived, and its quality code 0 … 7. */
-export function flagsOf({ derived, quality }: { derived: boolean; quality: number }): number {
+/**
+ * A document removed the delivered value. It stays the document of the slot, also while a derived value stands in
+ * for what it removed: an older document must not bring the value back.
+ */
+export const removedFlag = 16;
+/** Flags of a value: is it derived, was a delivered one removed, and its quality code 0 … 7. */
+export function flagsOf(about: { derived: boolean; removed?: boolean; quality: number }): number {
+  const { derived, removed = false, quality } = about;
   if (!Number.isInteger(quality) || quality < 0 || quality > 7) {
     throw new RangeError(`quality code ${quality} is not 0 … 7`);
   }
-  return (derived ? derivedFlag : 0) | (quality << 1);
+  return (derived ? derivedFlag : 0) | (removed ? removedFlag : 0) | (quality << 1);
 }
 /** The quality code 0 … 7 in `flags`. */
 export function qualityOf(flags: number): number {

@@ -95,10 +95,10 @@ async function treeCosts(summed: Summed, asked: Asked, ids: Element["ids"], deps
   }));
 }
 
-/** Answers by currency; one empty element without any, so that clients find the array that they asked for. */
+/** Answers by currency, in alphabetical order; one empty element without any, so that clients find the array that they asked for. */
 function perCurrency<Each extends { currency: string }>(answers: readonly Each[]): [string | null, Each[]][] {
-  const groups = [...Map.groupBy(answers, (each) => each.currency as string | null)];
-  return groups.length === 0 ? [[null, []]] : groups;
+  const groups = Map.groupBy(answers, (each) => each.currency);
+  return groups.size === 0 ? [[null, []]] : [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Endpoints that read costs. */

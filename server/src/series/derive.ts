@@ -144,7 +144,7 @@ function store(
   if (block === undefined || block.isDelivered(slot)) return false;
   const before = block.values[slot]!;
   if (before === at.value || (Number.isNaN(before) && Number.isNaN(at.value))) return false;
-  block.write(slot, at.value, { doc: at.doc, quality: 3, derived: true });
+  block.writeDerived(slot, at.value, at.doc);
   work.usedDocs.add(at.doc);
   return true;
 }
@@ -178,8 +178,10 @@ function combineFrom(
       sum.add(values[slot]!);
     }
   } else if (!addEach(work, series, source, { ...range, sum })) return Number.NaN;
-  if (series.aggregate === "sum") return sum.toNumber();
-  return roundTo(sum.toNumber() / sum.count, sum.toScaled().e + extraDecimals);
+  const total = sum.toNumber();
+  // Beyond the doubles nothing can be said.
+  if (!Number.isFinite(total)) return Number.NaN;
+  return series.aggregate === "sum" ? total : roundTo(total / sum.count, sum.toScaled().e + extraDecimals);
 }
 
 /** The slots of a range when they lie in one block without holes: nearly always. `null` when one has to look. */

@@ -3,8 +3,8 @@ import { type BlockSummary, decodeRuns, decodeValues, encodeBlock, summarize } f
 import {
   derivedFlag,
   flagsOf,
-  qualityOf,
   RunsBuilder,
+  removedFlag,
   runsWithin,
   type Source,
   type SourceRuns,
@@ -29,6 +29,8 @@ export interface Overwritten {
   data: Uint8Array;
 }
 
+/** Quality code of derived values: their place in `qualities`. */
+const calculated = 3;
 const emptySummary: BlockSummary = { n: 0, sum: null, min: null, max: null, first: null, last: null };
 
 /**
@@ -73,30 +75,53 @@ export class OpenBlock {
     }
   }
 
-  /** Was the value of this slot computed by us? */
-  isDerived(slot: number): boolean {
-    return (this.flags[slot]! & derivedFlag) !== 0;
-  }
-
   /** Was a value of this slot delivered (and not removed)? */
   isDelivered(slot: number): boolean {
-    return !Number.isNaN(this.values[slot]!) && !this.isDerived(slot);
+    return !Number.isNaN(this.values[slot]!) && (this.flags[slot]! & derivedFlag) === 0;
+  }
+
+  /** Has a document the say over this slot: did it deliver a value, or remove one? */
+  isClaimed(slot: number): boolean {
+    const flags = this.flags[slot]!;
+    return this.doc[slot] !== 0 && ((flags & derivedFlag) === 0 || (flags & removedFlag) !== 0);
+  }
+
+  /** Where the value of a slot comes from. */
+  source(slot: number): Source {
+    return { doc: this.doc[slot]!, confirmed: this.confirmed[slot]!, flags: this.flags[slot]! };
   }
 
   /**
    * Writes one slot in the name of a document. NaN removes the value. Returns what happened: a value that stays
    * the same but changes its source or quality is `same`, and is not told to readers of the log.
    */
-  write(slot: number, value: number, source: { doc: number; quality: number; derived: boolean }): number {
-    const flags = flagsOf(source);
+  write(slot: number, value: number, { doc, quality }: { doc: number; quality: number }): number {
+    const flags = flagsOf({ derived: false, removed: Number.isNaN(value), quality });
+    return this.#set(slot, value, { source: { doc, confirmed: doc, flags }, by: doc });
+  }
+
+  /** Writes a value that document `doc` gave reason to compute; NaN when it can no longer be computed. */
+  writeDerived(slot: number, value: number, doc: number): void {
+    const removed = (this.flags[slot]! & removedFlag) !== 0;
+    const flags = flagsOf({ derived: true, removed, quality: calculated });
+    const source = removed ? { ...this.source(slot), flags } : { doc, confirmed: doc, flags };
+    this.#set(slot, value, { source, by: doc });
+  }
+
+  /** Puts back what a slot held before, with its old source, in the name of document `by`. */
+  restore(slot: number, value: number, { source, by }: { source: Readonly<Source>; by: number }): void {
+    this.#set(slot, value, { source, by });
+  }
+
+  #set(slot: number, value: number, { source, by }: { source: Readonly<Source>; by: number }): number {
     const before = this.values[slot]!;
     const had = !Number.isNaN(before);
     const has = !Number.isNaN(value);
-    if (had) this.#remember(slot);
+    if (had || (this.flags[slot]! & removedFlag) !== 0) this.#remember(slot, by);
     this.values[slot] = value;
     this.doc[slot] = source.doc;
-    this.confirmed[slot] = source.doc;
-    this.flags[slot] = flags;
+    this.confirmed[slot] = source.confirmed;
+    this.flags[slot] = source.flags;
     this.dirty = true;
     if (before === value || (!had && !has)) return happened.same;
     const what = had ? (has ? happened.replaced : happened.removed) : happened.added;
@@ -121,14 +146,9 @@ export class OpenBlock {
     this.dirty = true;
   }
 
-  /** Puts back what a slot held before, with its old source. */
-  restore(slot: number, value: number, old: Readonly<Source>): void {
-    const derived = (old.flags & derivedFlag) !== 0;
-    this.write(slot, value, { doc: old.doc, quality: qualityOf(old.flags), derived });
-    this.confirmed[slot] = old.confirmed;
-  }
-
-  #remember(slot: number): void {
+  /** Keeps what stood here before document `by`; what it writes over its own is no replacement. */
+  #remember(slot: number, by: number): void {
+    if (this.doc[slot] === by) return;
     if (this.#old === null) {
       const slots = this.values.length;
       this.#old = {
@@ -138,13 +158,17 @@ export class OpenBlock {
         flags: new Uint8Array(slots),
       };
     }
+    if (this.#old.doc[slot] !== 0) return;
     this.#old.values[slot] = this.values[slot]!;
     this.#old.doc[slot] = this.doc[slot]!;
     this.#old.confirmed[slot] = this.confirmed[slot]!;
     this.#old.flags[slot] = this.flags[slot]!;
   }
 
-  /** What the document replaced, packed; `null` when it replaced nothing. Begins anew for the next document. */
+  /**
+   * What the document replaced, packed, values that were removed before included (as a source without a value);
+   * `null` when it replaced nothing. Begins anew for the next document.
+   */
   takeOverwritten(doc: number): Overwritten | null {
     if (this.#old === null) return null;
     const { values, ...planes } = this.#old;

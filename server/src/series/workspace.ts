@@ -81,18 +81,18 @@ export class Workspace {
     by: { doc: number; standing: Standing; quality: number; stored: Stored },
   ): void {
     const { doc, stored } = by;
-    const written = block.doc[slot]! !== 0 && !block.isDerived(slot);
-    if (written) {
+    if (block.isClaimed(slot)) {
       const rival = this.#standings.get(block.confirmed[slot]!);
       if (rival === undefined) throw new Error(`document ${block.confirmed[slot]} is not loaded`);
-      const before = block.values[slot]!;
-      const same = before === value || (Number.isNaN(before) && Number.isNaN(value));
+      const before = block.isDelivered(slot) ? block.values[slot]! : Number.NaN;
+      const removes = Number.isNaN(value);
+      const same = before === value || (removes && Number.isNaN(before));
       const order = compare(by.standing, rival);
       if (order < 0) {
         stored[same ? "unchanged" : "older"]++;
         return;
       }
-      if (same && qualityOf(block.flags[slot]!) === by.quality) {
+      if (same && (removes || qualityOf(block.flags[slot]!) === by.quality)) {
         stored.unchanged++;
         // The same batch again changes nothing; a newer document that agrees protects the value from older ones.
         if (order > 0) {
@@ -106,7 +106,7 @@ export class Workspace {
       stored.unchanged++;
       return;
     }
-    const what = block.write(slot, value, { doc, quality: by.quality, derived: false });
+    const what = block.write(slot, value, { doc, quality: by.quality });
     this.usedDocs.add(doc);
     if (what === happened.added) stored.added++;
     else if (what === happened.replaced) stored.replaced++;
