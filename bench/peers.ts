@@ -71,12 +71,26 @@ export function comparison(tables: readonly PeerTable[], ours: readonly Row[]): 
     const cells = tables.map((table) => cellOf(own, pair, table));
     lines.push([own.name, `${short(own.value)} ${own.unit}`, ...cells]);
   }
+  lines.push(...syncsOf(tables, ours));
   return lines.map((cells) =>
     cells
       .map((cell, i) => cell.padEnd(i === 0 ? 58 : 26))
       .join(" ")
       .trimEnd(),
   );
+}
+
+/** The disk as each found it: durable writes of two columns compare only when it took about as many syncs. */
+function syncsOf(tables: readonly PeerTable[], ours: readonly Row[]): string[][] {
+  const own = ours.find((row) => row.boundName?.startsWith("write + fdatasync"))?.bound;
+  if (own === undefined) return [];
+  const theirs = tables.map((table) => table.rows.find((row) => row.figure === "syncs")!.value);
+  const cells = theirs.map((syncs) => `${short(syncs)}${differs(syncs, own) ? " (do not compare)" : ""}`);
+  return [["syncs of the disk at that time", `${short(own)} writes/s`, ...cells]];
+}
+
+function differs(a: number, b: number): boolean {
+  return Math.max(a, b) > 1.5 * Math.min(a, b);
 }
 
 function cellOf(own: Row, pair: Pair, table: PeerTable): string {

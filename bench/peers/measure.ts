@@ -1,4 +1,5 @@
 import { perSecond, requestRate } from "../clients.ts";
+import { serialSyncs } from "../flat.ts";
 import type { Row } from "../store.ts";
 import { hours, median, timed } from "../world.ts";
 import { equal, equalMonths, equalSums, equalYear, present, sumsOf } from "./answers.ts";
@@ -21,6 +22,7 @@ export type Figure =
   | "delivery, 8 clients"
   | "delivery, 64 clients"
   | "delivery, batches"
+  | "syncs"
   | "correction";
 
 /** A figure of a peer; those without `figure` are told for the record and compared with nothing. */
@@ -158,7 +160,10 @@ async function deliveries({ peer, server, years }: PeerRun): Promise<PeerRow[]> 
     { figure: "delivery, 64 clients", clients: 64, meters: 1, most: 6_000 },
     { figure: "delivery, batches", clients: 3, meters: 64, most: 12_800 },
   ];
-  const rows: PeerRow[] = [];
+  const syncs = "write + fdatasync of the disk, one after another";
+  const rows: PeerRow[] = [
+    { name: syncs, figure: "syncs", value: serialSyncs(), unit: "writes/s", more: true },
+  ];
   let firstDay = 0;
   let sent = 0;
   for (const { figure, clients, meters, most } of kinds) {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { type Dirent, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -123,13 +123,22 @@ async function freePorts(): Promise<[number, number]> {
   return [ports[0]!, ports[1]!];
 }
 
-/** A file may go while the folder is read: compactions run. */
+/** Files and folders go while they are read: compactions run. */
 function bytesOf(folder: string): number {
   let bytes = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    const file = statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false });
-    bytes += (file?.blocks ?? 0) * 512;
+  for (const entry of entriesOf(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += bytesOf(path);
+    else bytes += (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }
   return bytes;
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }

@@ -146,8 +146,9 @@ function valuesOf(answer: Buffer): Float64Array {
 
 function exportedOf(answer: Buffer): Float64Array {
   const { values, timestamps } = JSON.parse(answer.toString()) as { values: number[]; timestamps: number[] };
-  return onHours(
-    timestamps.map((time, i) => [time, values[i]!] as const),
-    { unit: 1 },
-  );
+  const year = new Float64Array(hours).fill(Number.NaN);
+  // Without pairs in between: its fastest form is not slowed down here.
+  for (let i = 0; i < values.length; i++)
+    year[timestamps[i]! / 3_600_000 - seconds.from / 3_600] = values[i]!;
+  return year;
 }
