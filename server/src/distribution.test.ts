@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { emptyDatabase } from "../../test/harness/citus.ts";
@@ -5,10 +8,13 @@ import { type TestDatabase, testDatabase } from "../../test/harness/database.ts"
 import { databaseUrl } from "../../test/harness/database-admin.ts";
 import { migrationsFolder, runtimeRole } from "../../test/harness/database-setup.ts";
 import { append, changesAfter, lockPart } from "./changes/changes.ts";
+import { backup } from "./commands/backup-write.ts";
+import type { Context } from "./commands/context.ts";
 import { distributedTables } from "./distributed-tables.ts";
 import { distribute } from "./distribution.ts";
 import { readCitus } from "./platform/citus.ts";
-import { openDb, sql } from "./platform/db.ts";
+import { type Db, openDb, sql } from "./platform/db.ts";
+import { migrateJobs } from "./platform/jobs.ts";
 import { migrate } from "./platform/migrate.ts";
 
 const adminUrls = inject("adminUrls");
@@ -76,6 +82,13 @@ const fill = `
   insert into block (part, series_id, gran, period, n, sum, data)
     select part, part * 10, 1, period, 24, part + period, decode(repeat('ab', 3000), 'hex')
     from generate_series(1, 40) part, generate_series(1, 12) period`;
+
+async function rowsOfLogAndDocuments(client: pg.Client): Promise<{ chg: number; document: number }> {
+  const { rows } = await client.query(
+    "select (select count(*)::int from chg) as chg, (select count(*)::int from document) as document",
+  );
+  return rows[0];
+}
 
 /** What all tables hold, in an order of its own. */
 async function contents(client: pg.Client): Promise<unknown[]> {
@@ -186,19 +199,10 @@ describe.skipIf(!hasCitus)("a server with Citus", () => {
     expect(parts).toBe(40);
   });
 
-  test("goes on writing and reading the log meanwhile", async () => {
-    const { urls } = await filled();
-    const { runtime } = databaseOf(urls[0]!);
-    const db = openDb({
-      url: runtime.url,
-      connectionsMax: 8,
-      statementTimeoutMs: 60_000,
-      applicationName: "test",
-    });
-    onTestFinished(() => db.close());
-    const parts = [101, 102, 103, 104];
+  /** Writes one change and one document in each transaction, in four parts at once, until `stop` is called. */
+  function writing(db: Db): { stop: () => Promise<Map<number, number>> } {
     let isDone = false;
-    const write = async (part: number): Promise<number> => {
+    const write = async (part: number): Promise<[number, number]> => {
       let written = 0;
       while (!isDone || written < 20) {
         await db.transaction(async (tx) => {
@@ -210,20 +214,60 @@ describe.skipIf(!hasCitus)("a server with Citus", () => {
         });
         written++;
       }
-      return written;
+      return [part, written];
     };
-    const writers = parts.map(write);
+    const writers = [101, 102, 103, 104].map(write);
+    const stop = async () => {
+      isDone = true;
+      return new Map(await Promise.all(writers));
+    };
+    onTestFinished(async () => void (await stop()));
+    return { stop };
+  }
+
+  function openRuntime(ownerUrl: string): Db {
+    const { url } = databaseOf(ownerUrl).runtime;
+    const db = openDb({ url, connectionsMax: 8, statementTimeoutMs: 60_000, applicationName: "test" });
+    onTestFinished(() => db.close());
+    return db;
+  }
+
+  test("goes on writing and reading the log meanwhile", async () => {
+    const { urls } = await filled();
+    const db = openRuntime(urls[0]!);
+    const writers = writing(db);
     await distribute(databaseOf(urls[0]!), { ...silent, shards: 4 });
-    isDone = true;
-    const counts = await Promise.all(writers);
-    for (const [i, part] of parts.entries()) {
+    for (const [part, count] of await writers.stop()) {
       const { entries } = await changesAfter(db, { parts: [part], after: 0, limit: 100_000, now: 0 });
-      expect(entries.map(({ seriesId }) => seriesId)).toEqual(
-        Array.from({ length: counts[i]! }, (_, n) => n),
-      );
+      expect(entries.map(({ seriesId }) => seriesId)).toEqual(Array.from({ length: count }, (_, n) => n));
       const documents = await db.one(sql`select count(*) as n from document where part = ${part}`);
-      expect(documents).toEqual({ n: counts[i] });
+      expect(documents).toEqual({ n: count });
     }
+  });
+
+  test("is backed up as of one instant, while others write", async () => {
+    const { urls } = await filled();
+    await distribute(databaseOf(urls[0]!), { ...silent, shards: 4 });
+    const folder = mkdtempSync(join(tmpdir(), "metertree-test-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    await migrateJobs({ url: urls[0]!, runtimeRole, kinds: [] });
+    const before = await connected(urls[0]!, rowsOfLogAndDocuments);
+    const writers = writing(openRuntime(urls[0]!));
+    const surroundings = {
+      database: { ownerUrl: urls[0]! },
+      config: { dataDir: folder },
+      clock: { now: () => 0 },
+      keySource: { text: "" },
+    } as Context;
+    const grown: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { json } = await backup(surroundings, join(folder, String(i)));
+      const { chg, document } = (json as { tables: Record<string, { rows: number }> }).tables;
+      expect(chg!.rows - before.chg).toBe(document!.rows - before.document);
+      grown.push(chg!.rows);
+    }
+    await writers.stop();
+    expect(grown.at(-1)).toBeGreaterThan(grown[0]!);
   });
 
   test("is asked at its coordinator", async () => {

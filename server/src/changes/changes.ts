@@ -44,6 +44,14 @@ export async function lockPart(tx: Tx, part: number): Promise<number> {
 }
 
 /**
+ * Waits for the writers of all parts and lets no new one begin until the end of the transaction; readers go on. Only
+ * the owner of the tables may.
+ */
+export async function holdWriters(tx: Tx): Promise<void> {
+  await tx.run(sql`lock table head in exclusive mode`);
+}
+
+/**
  * Appends changes to a part whose head the transaction has locked at `head`. Offsets follow the clock and never
  * fall behind what was given out before. Returns the new head.
  */

@@ -3,7 +3,10 @@ import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { to as copyTo } from "pg-copy-streams";
+import { holdWriters } from "../changes/changes.ts";
 import { type ArchiveEntry, writeArchive } from "../platform/archive.ts";
+import { readCitus } from "../platform/citus.ts";
+import { openDb, raw } from "../platform/db.ts";
 import { schemaVersion } from "../platform/migrate.ts";
 import { Problem } from "../platform/problem.ts";
 import { usedMasterIds } from "../platform/secrets.ts";
@@ -32,31 +35,60 @@ export async function backup(context: Context, path: string): Promise<Outcome> {
       "A backup reads every table: set DATABASE_MIGRATION_URL to their owner.",
     );
   }
+  const { ownerUrl } = database;
+  const created = new Date(clock.now()).toISOString();
+  const manifest = await whileNothingIsTorn(ownerUrl, () =>
+    write(ownerUrl, { path, created, dataDir: config.dataDir }),
+  );
+  const { size } = await stat(path);
+  const rows = Object.values(manifest.tables).reduce((sum, entry) => sum + entry.rows, 0);
+  const keys =
+    "file" in keySource ? ` The keys are not in it: keep a copy of ${keySource.file} elsewhere.` : "";
+  return {
+    json: { file: path, bytes: size, rows, tables: manifest.tables },
+    text: `Wrote ${path}: ${rows} rows, ${(size / 1e6).toFixed(1)} MB.${keys}`,
+  };
+}
+
+/**
+ * One machine shows one instant by its snapshot. Several have none in common, so their writers wait meanwhile: each
+ * of them needs the head of its part.
+ */
+async function whileNothingIsTorn<T>(ownerUrl: string, work: () => Promise<T>): Promise<T> {
+  const db = openDb({
+    url: ownerUrl,
+    connectionsMax: 1,
+    statementTimeoutMs: 0,
+    applicationName: "metertree backup",
+  });
+  try {
+    const state = await readCitus(async (text) => ({ rows: await db.rows(raw(text)) }));
+    if (state === null || state.tables.size === 0) return await work();
+    return await db.transaction(async (tx) => {
+      await holdWriters(tx);
+      return work();
+    });
+  } finally {
+    await db.close();
+  }
+}
+
+async function write(
+  ownerUrl: string,
+  { path, ...around }: { path: string; created: string; dataDir: string },
+): Promise<BackupManifest> {
   let manifest: BackupManifest | undefined;
-  const client = new pg.Client({ connectionString: database.ownerUrl, application_name: "metertree backup" });
+  const client = new pg.Client({ connectionString: ownerUrl, application_name: "metertree backup" });
   await client.connect();
   try {
     await client.query("set timezone = 'UTC'; set datestyle = 'ISO'; set bytea_output = 'hex'");
     await client.query("begin isolation level repeatable read, read only");
-    const created = new Date(clock.now()).toISOString();
-    const content = contentOf(client, {
-      created,
-      dataDir: config.dataDir,
-      done: (found) => (manifest = found),
-    });
-    await writeArchive(path, content);
+    await writeArchive(path, contentOf(client, { ...around, done: (found) => (manifest = found) }));
     await client.query("commit");
   } finally {
     await client.end();
   }
-  const { size } = await stat(path);
-  const rows = Object.values(manifest!.tables).reduce((sum, entry) => sum + entry.rows, 0);
-  const keys =
-    "file" in keySource ? ` The keys are not in it: keep a copy of ${keySource.file} elsewhere.` : "";
-  return {
-    json: { file: path, bytes: size, rows, tables: manifest!.tables },
-    text: `Wrote ${path}: ${rows} rows, ${(size / 1e6).toFixed(1)} MB.${keys}`,
-  };
+  return manifest!;
 }
 
 interface Surroundings {

@@ -33,7 +33,10 @@ export async function serve(
   const { start } = await import("../start.ts");
   const server = await start(config, options);
   stop = server.stop;
-  const greeting = await whenReady(server);
+  const greeting = await whenReady(server).catch(async (error: unknown) => {
+    await server.stop();
+    throw error;
+  });
   if (signals > 0) {
     await stop();
     process.exit(0);
