@@ -13,6 +13,7 @@ export interface ReadingTask {
   /** Zone of meters whose source states none. */
   accountZone: string;
   reading: GatherOptions;
+  memory: BatchMemory;
 }
 
 /** What is stored already of a metering point that files name. */
@@ -38,16 +39,44 @@ export interface Report {
   counts: ProblemCounts;
 }
 
-/** Values of one series and version, ascending. */
-export interface ValueRun {
+/** Values in one batch: bounds the time for which a transaction holds its part. */
+export const batchValuesMax = 25_000;
+
+/**
+ * Where the values of a batch lie, for both threads: made once, because buffers that are handed over pile up outside
+ * of the heap of the thread that gets them.
+ */
+export interface BatchMemory {
+  starts: Float64Array<SharedArrayBuffer>;
+  values: Float64Array<SharedArrayBuffer>;
+  qualities: Uint8Array<SharedArrayBuffer>;
+}
+
+/** Memory for one batch at a time. */
+export function newBatchMemory(): BatchMemory {
+  return {
+    starts: new Float64Array(new SharedArrayBuffer(batchValuesMax * 8)),
+    values: new Float64Array(new SharedArrayBuffer(batchValuesMax * 8)),
+    qualities: new Uint8Array(new SharedArrayBuffer(batchValuesMax)),
+  };
+}
+
+/** Values of one series and version, ascending: the places [from, to) of the memory. */
+export interface PlacedRun {
   /** Index into the series of the report. */
   series: number;
   granularity: Granularity;
   /** Epoch milliseconds; null when the source states none. */
   version: number | null;
-  starts: Float64Array<ArrayBuffer>;
-  values: Float64Array<ArrayBuffer>;
-  qualities: Uint8Array<ArrayBuffer>;
+  from: number;
+  to: number;
+}
+
+/** A run with its values, which hold until the next batch is asked for. */
+export interface ValueRun extends Omit<PlacedRun, "from" | "to"> {
+  starts: Float64Array;
+  values: Float64Array;
+  qualities: Uint8Array;
 }
 
 export type Order =
@@ -62,4 +91,4 @@ export type News =
   | { kind: "read"; meters: PlannedMeter[] }
   | { kind: "report"; report: Report }
   /** `null` after the last one. */
-  | { kind: "batch"; runs: ValueRun[] | null };
+  | { kind: "batch"; runs: PlacedRun[] | null };

@@ -16,8 +16,7 @@ function serve(port: MessagePort, work: Reading): void {
       return;
     }
     const runs = work.batch(order.number);
-    const moved = (runs ?? []).flatMap((run) => [run.starts.buffer, run.values.buffer, run.qualities.buffer]);
-    port.postMessage({ kind: "batch", runs } satisfies News, moved);
+    port.postMessage({ kind: "batch", runs } satisfies News);
     if (runs === null) work.close();
   });
 }

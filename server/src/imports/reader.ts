@@ -1,6 +1,14 @@
 import { rm } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
-import type { KnownMeter, News, Order, ReadingTask, Report, ValueRun } from "./messages.ts";
+import {
+  type KnownMeter,
+  type News,
+  newBatchMemory,
+  type Order,
+  type ReadingTask,
+  type Report,
+  type ValueRun,
+} from "./messages.ts";
 import type { PlannedMeter } from "./meter-book.ts";
 
 /** Bounds of the thread, in MB. Values on their way lie outside of the heap and have a bound of their own. */
@@ -30,12 +38,14 @@ export class Reader {
   readonly #arrived: News[] = [];
   #waiting: ((news: News) => void) | undefined;
 
-  constructor(task: ReadingTask, options: ReaderOptions) {
+  readonly #memory = newBatchMemory();
+
+  constructor(task: Omit<ReadingTask, "memory">, options: ReaderOptions) {
     options.signal.throwIfAborted();
     this.#options = options;
     this.#spoolPath = task.spoolPath;
     this.#worker = new Worker(new URL("./reader-thread.ts", import.meta.url), {
-      workerData: task,
+      workerData: { ...task, memory: this.#memory } satisfies ReadingTask,
       resourceLimits: heapMax,
       // What the process was started with is for its main thread.
       execArgv: [],
@@ -73,12 +83,20 @@ export class Reader {
     return news.report;
   }
 
-  /** The values of a batch, `null` after the last one. */
+  /** The values of a batch, `null` after the last one; they hold until the next one is asked for. */
   async batch(number: number): Promise<ValueRun[] | null> {
     this.#order({ kind: "batch", number });
     const news = await this.#next();
     if (news.kind !== "batch") throw new Error(`asked for a batch, got ${news.kind}`);
-    return news.runs;
+    const { starts, values, qualities } = this.#memory;
+    return (
+      news.runs?.map(({ from, to, ...run }) => ({
+        ...run,
+        starts: starts.subarray(from, to),
+        values: values.subarray(from, to),
+        qualities: qualities.subarray(from, to),
+      })) ?? null
+    );
   }
 
   /** Ends the thread and removes what it left. */

@@ -3,14 +3,19 @@ import type { FileSource } from "../formats/format.ts";
 import { timestamp } from "../platform/time/zone.ts";
 import { type Gathered, gather } from "./gather.ts";
 import { Granules } from "./granules.ts";
-import type { KnownMeter, News, ReadingTask, Report, ValueRun } from "./messages.ts";
+import {
+  batchValuesMax,
+  type KnownMeter,
+  type News,
+  type PlacedRun,
+  type ReadingTask,
+  type Report,
+} from "./messages.ts";
 import { MeterBook } from "./meter-book.ts";
 import { ProblemBook } from "./problem-book.ts";
 import { type Conflict, type Settled, settle } from "./settle.ts";
 import { Spool, type SpooledColumns } from "./spool.ts";
 
-/** Values in one batch: bounds the time for which a transaction holds its part. */
-const batchValuesMax = 50_000;
 /** More rows of one series than that are no meter data: 19 years of 5 minutes. */
 const seriesValuesMax = 2_000_000;
 /** Progress is told each time so many bytes were read. */
@@ -81,17 +86,22 @@ export class Reading {
     return { meters, series, files, values, missing, duplicates, readings, problems, counts };
   }
 
-  /** The runs of a batch; batches follow from the content alone, so their numbers mean the same in every attempt. */
-  batch(number: number): ValueRun[] | null {
+  /**
+   * Puts the values of a batch into the memory and answers where; null after the last one. Batches follow from the
+   * content alone, so their numbers mean the same in every attempt.
+   */
+  batch(number: number): PlacedRun[] | null {
     const from = number * batchValuesMax;
     const to = from + batchValuesMax;
-    const runs: ValueRun[] = [];
+    const runs: PlacedRun[] = [];
     let at = 0;
+    let placed = 0;
     for (const [series, { values }] of this.#book.series.entries()) {
-      if (at >= to) return runs;
+      if (at >= to) break;
       if (at + values > from) {
         const cut = { from: Math.max(0, from - at), to: Math.min(values, to - at) };
-        runs.push(...this.#runsOf(series, cut));
+        runs.push(...this.#place(series, cut, placed));
+        placed += cut.to - cut.from;
       }
       at += values;
     }
@@ -103,20 +113,34 @@ export class Reading {
     this.#spool.close();
   }
 
-  #runsOf(series: number, cut: { from: number; to: number }): ValueRun[] {
+  /** Values [from, to) of a series, at a place of the memory: a run for each version. */
+  #place(series: number, { from, to }: { from: number; to: number }, at: number): PlacedRun[] {
     if (this.#last?.series !== series)
       this.#last = { series, settled: settle(this.#spool.read(series), () => undefined) };
     const { starts, values, versions, qualities } = this.#last.settled;
+    const { memory } = this.#task;
     const { granularity } = this.#book.series[series]!;
-    const byVersion = Map.groupBy(indices(cut), (index) => versions[index]!);
-    return [...byVersion].map(([version, rows]) => ({
-      series,
-      granularity,
-      version: Number.isNaN(version) ? null : version,
-      starts: Float64Array.from(rows, (row) => starts[row]!),
-      values: Float64Array.from(rows, (row) => values[row]!),
-      qualities: Uint8Array.from(rows, (row) => qualities[row]!),
-    }));
+    const versionsHere = new Set(versions.subarray(from, to));
+    const runs: PlacedRun[] = [];
+    let next = at;
+    for (const version of versionsHere) {
+      const first = next;
+      for (let i = from; i < to; i++) {
+        if (!Object.is(versions[i], version)) continue;
+        memory.starts[next] = starts[i]!;
+        memory.values[next] = values[i]!;
+        memory.qualities[next] = qualities[i]!;
+        next++;
+      }
+      runs.push({
+        series,
+        granularity,
+        version: Number.isNaN(version) ? null : version,
+        from: first,
+        to: next,
+      });
+    }
+    return runs;
   }
 
   #tellConflict(series: number, { values, lines, files }: SpooledColumns, { start, rows }: Conflict): void {
@@ -189,8 +213,4 @@ export class Reading {
       },
     };
   }
-}
-
-function* indices({ from, to }: { from: number; to: number }): Generator<number> {
-  for (let index = from; index < to; index++) yield index;
 }

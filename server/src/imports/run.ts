@@ -173,7 +173,7 @@ class Run {
     return new Map(runs.map((run) => [run.series, byNumber.get(report.series[run.series]!.meter)!]));
   }
 
-  #task(about: Import): ReadingTask {
+  #task(about: Import): Omit<ReadingTask, "memory"> {
     const { settings } = this.#deps;
     const { timezone, unit, mapping, format, meter, account_timezone } = about.options;
     const units = [...metrics.values()]

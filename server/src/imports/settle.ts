@@ -22,9 +22,13 @@ export interface Conflict {
 
 /**
  * Orders the values of a series and decides between several for one start: the newest version wins; equal ones are
- * one. Conflicts are told, and such a series is not to be stored.
+ * one. Conflicts are told, and such a series is not to be stored. The columns may be handed out as they are.
  */
 export function settle(columns: SpooledColumns, onConflict: (conflict: Conflict) => void): Settled {
+  if (isSettled(columns)) {
+    const { starts, values, versions, qualities } = columns;
+    return { starts, values, versions, qualities, missing: 0, duplicates: 0 };
+  }
   const { starts } = columns;
   const order = orderOf(starts);
   const kept = new Uint32Array(starts.length);
@@ -47,6 +51,14 @@ export function settle(columns: SpooledColumns, onConflict: (conflict: Conflict)
     missing,
     duplicates: starts.length - count - missing,
   };
+}
+
+/** Is there nothing to order, decide or leave out? */
+function isSettled({ starts, values }: SpooledColumns): boolean {
+  for (let i = 0; i < starts.length; i++) {
+    if (Number.isNaN(values[i]!) || (i > 0 && starts[i]! <= starts[i - 1]!)) return false;
+  }
+  return true;
 }
 
 /** Indices by start, equal ones in the order of the file. */

@@ -13,9 +13,10 @@ export class Spool {
   readonly #file: number;
   readonly #series: SpooledSeries[] = [];
   #size = 0;
-  /** Bytes that wait to be written. */
-  #waiting: Buffer = Buffer.allocUnsafe(writeBytes);
+  /** Bytes that wait to be written; between writing and reading also those that were read. */
+  readonly #waiting: Buffer = Buffer.allocUnsafe(writeBytes);
   #waitingBytes = 0;
+  #columns = newColumns(0);
 
   constructor(path: string) {
     this.#path = path;
@@ -36,20 +37,23 @@ export class Spool {
     return this.#series[series]?.total ?? 0;
   }
 
-  /** All values of a series in the order in which they were added. */
+  /** All values of a series in the order in which they were added; overwritten by the next call. */
   read(series: number): SpooledColumns {
     const from = this.#series[series];
-    const columns = newColumns(from?.total ?? 0);
-    if (from === undefined) return columns;
-    this.#writeRun(from);
-    this.#flush();
-    let at = 0;
-    for (const [index, offset] of from.offsets.entries()) {
-      const bytes = Buffer.allocUnsafe(from.lengths[index]!);
-      readSync(this.#file, bytes, 0, bytes.length, offset);
-      at = decodeRun(bytes, columns, at);
+    const total = from?.total ?? 0;
+    // Memory of columns lies outside of the heap, where garbage piles up unseen: one set serves for all series.
+    if (total > this.#columns.starts.length) this.#columns = newColumns(Math.ceil(total * 1.25));
+    if (from !== undefined) {
+      this.#writeRun(from);
+      this.#flush();
+      let at = 0;
+      for (const [index, offset] of from.offsets.entries()) {
+        const bytes = this.#waiting.subarray(0, from.lengths[index]!);
+        readSync(this.#file, bytes, 0, bytes.length, offset);
+        at = decodeRun(bytes, this.#columns, at);
+      }
     }
-    return columns;
+    return firstOf(this.#columns, total);
   }
 
   /** Lets go of the file. */
@@ -183,6 +187,17 @@ function newColumns(n: number): SpooledColumns {
     lines: new Uint32Array(n),
     files: new Uint16Array(n),
     qualities: new Uint8Array(n),
+  };
+}
+
+function firstOf(columns: SpooledColumns, n: number): SpooledColumns {
+  return {
+    starts: columns.starts.subarray(0, n),
+    values: columns.values.subarray(0, n),
+    versions: columns.versions.subarray(0, n),
+    lines: columns.lines.subarray(0, n),
+    files: columns.files.subarray(0, n),
+    qualities: columns.qualities.subarray(0, n),
   };
 }
 

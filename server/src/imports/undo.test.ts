@@ -127,7 +127,7 @@ describe("undo", () => {
 
 describe("an import that was interrupted", () => {
   const importKind = importJobs.find(({ name }) => name === "import")!;
-  /** 300 meters of 400 half hours: three batches. */
+  /** 300 meters of 400 half hours: six batches. */
   const large = () => {
     const days = Array.from({ length: 9 }, (_, day) => {
       const values = Array.from({ length: 48 }, (_, i) => ((day * 48 + i) / 100).toFixed(2)).join(",");
@@ -151,7 +151,7 @@ describe("an import that was interrupted", () => {
       const died = importKind.run({ importId: id }, deps, new AbortController().signal);
       await expect(died).rejects.toThrow("the machine died");
       const halfWay = (await world.get(`/imports/${id}`, account.token)).json.data;
-      expect(halfWay).toMatchObject({ status: "storing", progress: { values: stopAfter * 50_000 } });
+      expect(halfWay).toMatchObject({ status: "storing", progress: { values: stopAfter * 25_000 } });
       await importKind.run({ importId: id }, api.deps, new AbortController().signal);
       const { data } = (await world.get(`/imports/${id}`, account.token)).json;
       const values = 300 * 9 * 48;
