@@ -1,4 +1,6 @@
 import { Command, CommanderError } from "commander";
+import { registerImport } from "./commands/import.ts";
+import { registerInspect } from "./commands/inspect.ts";
 
 /** Runs the command line. Failures go to standard error as one message, and set the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -6,6 +8,8 @@ export async function run(words: readonly string[]): Promise<void> {
     .description("Collects utility-meter data and hands it on")
     .showHelpAfterError("(metertree --help, or --help after a command, tells more)")
     .exitOverride();
+  registerImport(program);
+  registerInspect(program);
   await addServerCommands(program);
   try {
     await program.parseAsync(words, { from: "user" });
