@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Tests of these projects share one database server, which lives as long as the run. */
-const withDatabase = { globalSetup: ["test/harness/database-setup.ts"], hookTimeout: 60_000 };
+const withDatabase = { globalSetup: ["test/harness/database-setup.ts"], hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
@@ -15,12 +15,12 @@ export default defineConfig({
           ...withDatabase,
           name: "unit",
           include: ["{server,client,cli,bench}/**/*.test.ts"],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
         extends: true,
-        test: { ...withDatabase, name: "whole", include: ["test/**/*.test.ts"], testTimeout: 120_000 },
+        test: { ...withDatabase, name: "whole", include: ["test/**/*.test.ts"], testTimeout: 180_000 },
       },
     ],
   },
