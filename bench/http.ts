@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
+import { Agent } from "node:http";
 import { join } from "node:path";
-import autocannon from "autocannon";
 import { createToken } from "../server/src/accounts/accounts.ts";
 import { systemClock } from "../server/src/platform/clock.ts";
 import { loadKeys } from "../server/src/platform/secrets.ts";
+import { perSecond, requestRate } from "./clients.ts";
+import { send } from "./peers/server.ts";
 import type { Row } from "./store.ts";
-import { median, type World, yearOf } from "./world.ts";
+import { dayOf, median, type World, yearOf } from "./world.ts";
 
 const port = 18_431;
 const barePort = 18_432;
-const connections = 20;
-const seconds = 6;
 const hour = 3_600_000;
 
 /** The server as users run it, in a process of its own, and a bare Node server that sends the same bytes. */
@@ -20,18 +20,17 @@ export async function http(world: World): Promise<Row[]> {
   const token = await tokenOf(world);
   const server = await startServer(world);
   const headers = { authorization: `Bearer ${token}` };
-  const base = `http://127.0.0.1:${port}/api/v2`;
+  const origin = `http://127.0.0.1:${port}`;
+  const base = `${origin}/api/v2`;
   try {
     const rows: Row[] = [];
     const year = (i: number) => `/consumptions/${world.meters[(i * 37) % world.meters.length]!.id}/hour/2025`;
     const body = await (await fetch(base + year(0), { headers })).text();
     const bare = await bareRate(body);
-    const sameYear = await rate(`${base}${year(0)}`, headers);
-    const anyYear = await rate(
-      base,
-      headers,
-      world.meters.slice(0, 200).map((_, i) => `/api/v2${year(i)}`),
-    );
+    const rate = (...paths: string[]) =>
+      requestRate({ origin, headers, paths: paths.map((path) => `/api/v2${path}`) });
+    const sameYear = await rate(year(0));
+    const anyYear = await rate(...world.meters.slice(0, 200).map((_, i) => year(i)));
     const bound = { bound: bare, boundName: "bare Node server with the same bytes ready", more: true };
     rows.push({
       name: "R1 over HTTP: a year of hours, one meter",
@@ -40,16 +39,16 @@ export async function http(world: World): Promise<Row[]> {
       ...bound,
     });
     rows.push({ name: "R1 over HTTP: 200 meters in turn", value: anyYear, unit: "requests/s", ...bound });
-    const month = await rate(`${base}/consumptions/${world.meters[1]!.id}/month/2025`, headers);
+    const month = await rate(`/consumptions/${world.meters[1]!.id}/month/2025`);
     rows.push({ name: "12 months of a meter", value: month, unit: "requests/s", ...bound });
     rows.push({
       name: "list of 50 meters",
-      value: await rate(`${base}/meters`, headers),
+      value: await rate("/meters"),
       unit: "requests/s",
       ...bound,
     });
     rows.push(await treeSum(world, base, headers));
-    rows.push(...(await writes(world, base, headers)));
+    rows.push(...(await writes(world, headers)));
     return rows;
   } finally {
     server.process.kill("SIGTERM");
@@ -104,20 +103,10 @@ async function bareRate(body: string): Promise<number> {
       if (await fetch(`http://127.0.0.1:${barePort}`).catch(() => undefined)) break;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    return await rate(`http://127.0.0.1:${barePort}`, {});
+    return await requestRate({ origin: `http://127.0.0.1:${barePort}`, paths: ["/"] });
   } finally {
     child.kill();
   }
-}
-
-async function rate(url: string, headers: Record<string, string>, paths?: string[]): Promise<number> {
-  const requests = paths?.map((path) => ({ path }));
-  const options = { url, headers, connections, ...(requests === undefined ? {} : { requests }) };
-  await autocannon({ ...options, duration: 2 });
-  const result = await autocannon({ ...options, duration: seconds });
-  if (result.non2xx > 0 || result.errors > 0)
-    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} errors`);
-  return result.requests.average;
 }
 
 /** R3 over HTTP: a tree node with all meters below it. */
@@ -150,59 +139,38 @@ async function treeSum(world: World, base: string, headers: Record<string, strin
   };
 }
 
-async function writes(world: World, base: string, headers: Record<string, string>): Promise<Row[]> {
+async function writes(world: World, headers: Record<string, string>): Promise<Row[]> {
+  const agent = new Agent({ keepAlive: true });
   const json = { ...headers, "content-type": "application/json" };
-  const post = async (body: string) => {
-    const answer = await fetch(`${base}/batches`, { method: "POST", headers: json, body });
-    if (!answer.ok) throw new Error(await answer.text());
-    await answer.arrayBuffer();
-  };
-  const start = new Date(Date.UTC(2026, 5, 1)).toISOString();
-  const dayOf = (i: number) =>
-    JSON.stringify({
-      document: { source: "bench" },
-      runs: [
-        {
-          meter: world.meters[i % world.meters.length]!.id,
-          granularity: "hour",
-          start: new Date(
-            Date.UTC(2026, 5, 1) + 24 * hour * Math.floor(i / world.meters.length),
-          ).toISOString(),
-          values: [...yearOf(i).subarray(0, 24)].map((v) => (Number.isNaN(v) ? null : v)),
-        },
-      ],
-    });
-  const deliveries = await clients(4_000, 64, (i) => post(dayOf(i)));
-  const yearBodies = Array.from({ length: 8 }, (_, k) =>
+  const post = (body: string) => send(agent, port, { path: "/api/v2/batches", headers: json, body });
+  const meter = (i: number) => world.meters[i % world.meters.length]!.id;
+  const day = (i: number) => ({
+    meter: meter(i),
+    granularity: "hour",
+    start: new Date(Date.UTC(2026, 5, 1) + 24 * hour * Math.floor(i / world.meters.length)).toISOString(),
+    values: [...dayOf(i)],
+  });
+  const deliveries = Array.from({ length: 4_000 }, (_, i) =>
+    JSON.stringify({ document: { source: "bench" }, runs: [day(i)] }),
+  );
+  const years = Array.from({ length: 8 }, (_, k) =>
     JSON.stringify({
       document: { source: "bulk" },
       runs: Array.from({ length: 10 }, (_, m) => ({
-        meter: world.meters[(k * 10 + m) % world.meters.length]!.id,
+        meter: meter(k * 10 + m),
         metric: "flow",
         granularity: "hour",
-        start: start.replace("2026-06", "2024-01"),
-        values: [...yearOf(m)].map((v) => (Number.isNaN(v) ? null : v)),
+        start: "2024-01-01T00:00:00Z",
+        values: [...yearOf(m)].map((value) => (Number.isNaN(value) ? null : value)),
       })),
     }),
   );
-  const bulk = await clients(yearBodies.length, 3, (i) => post(yearBodies[i]!));
+  const delivered = await perSecond({ count: deliveries.length, clients: 64 }, (i) => post(deliveries[i]!));
+  const bulk = await perSecond({ count: years.length, clients: 3 }, (i) => post(years[i]!));
+  agent.destroy();
+  const values = 10 * [...yearOf(0)].filter((value) => !Number.isNaN(value)).length;
   return [
-    { name: "deliveries over HTTP, 64 clients, durable", value: deliveries, unit: "meters/s", more: true },
-    {
-      name: "bulk over HTTP (JSON), durable",
-      value: (bulk * 10 * 8_672) / 1e6,
-      unit: "M values/s",
-      more: true,
-    },
+    { name: "deliveries over HTTP, 64 clients, durable", value: delivered, unit: "meters/s", more: true },
+    { name: "bulk over HTTP (JSON), durable", value: (bulk * values) / 1e6, unit: "M values/s", more: true },
   ];
-}
-
-async function clients(count: number, many: number, work: (i: number) => Promise<void>): Promise<number> {
-  let next = 0;
-  const start = performance.now();
-  const client = async () => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: many }, client));
-  return count / ((performance.now() - start) / 1000);
 }

@@ -3,7 +3,8 @@
  * figure beside a bound that was measured in the same run; only the ratio travels between machines.
  *
  * `--meters N` for a smaller run, `--store` or `--http` for one half. `--lists` measures pages of meters instead, at
- * 100,000 meters and 10,000 tree nodes: `--rounds N` each, on the server of `--url` when given.
+ * 100,000 meters and 10,000 tree nodes: `--rounds N` each, on the server of `--url` when given. `--codec` measures
+ * packing alone.
  */
 import { parseArgs } from "node:util";
 import { http } from "./http.ts";
@@ -20,12 +21,14 @@ const { values: flags } = parseArgs({
     http: { type: "boolean" },
     peers: { type: "boolean" },
     lists: { type: "boolean" },
+    codec: { type: "boolean" },
     rounds: { type: "string", default: "15" },
     url: { type: "string" },
   },
 });
 
-if (flags.lists === true) await lists({ rounds: Number(flags.rounds), url: flags.url });
+if (flags.codec === true) await import("./codec.ts");
+else if (flags.lists === true) await lists({ rounds: Number(flags.rounds), url: flags.url });
 else await values();
 
 async function values(): Promise<void> {

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { sql } from "../server/src/platform/db.ts";
 import { Deliveries } from "../server/src/series/deliver.ts";
 import { type Batch, gridOf, ingest, query, querySum } from "../server/src/series/series.ts";
-import { hours, metric, runOf, timed, type World, yearOf, yearStart } from "./world.ts";
+import { perSecond } from "./clients.ts";
+import { serialSyncs } from "./flat.ts";
+import { dayOf, hours, metric, runOf, timed, type World, yearStart } from "./world.ts";
 
 /** One line of the table: what was measured, and the bound of the same run beside it. */
 export interface Row {
@@ -18,7 +20,8 @@ export interface Row {
   more: boolean;
 }
 
-const now = yearStart + 400 * 86_400_000;
+/** Far enough behind what is delivered, also when few meters get many days. */
+const now = yearStart + 2_000 * 86_400_000;
 
 /** Loads a year of hours per meter; returns values a second. */
 export async function load(world: World, years: readonly Float64Array[]): Promise<Row[]> {
@@ -113,14 +116,16 @@ export async function deliveries(world: World): Promise<Row[]> {
   const fsyncs = serialSyncs();
   const day = (meter: number, which: number): Batch => ({
     document: { source: "day" },
-    runs: [runOf(world.meters[meter]!, yearOf(meter + 7 * which).subarray(0, 24), hours + 24 * which)],
+    runs: [runOf(world.meters[meter]!, dayOf(meter + 7 * which), hours + 24 * which)],
   });
-  const own = await perSecond(1_200, 8, (i) => ingest(world.db, [day(i % world.meters.length, 0)], now));
+  const own = await perSecond({ count: 1_200, clients: 8 }, (i) =>
+    ingest(world.db, [day(i % world.meters.length, 0)], now),
+  );
   const queue = new Deliveries(world.db);
-  const together = await perSecond(8_000, 400, (i) =>
+  const together = await perSecond({ count: 8_000, clients: 400 }, (i) =>
     queue.deliver(day(i % world.meters.length, 1 + Math.floor(i / world.meters.length)), now),
   );
-  const batched = await perSecond(120, 3, (i) => {
+  const batched = await perSecond({ count: 120, clients: 3 }, (i) => {
     const runs = Array.from({ length: 64 }, (_, k) => (i * 64 + k) % world.meters.length).map(
       (meter) => day(meter, 10 + Math.floor((i * 64) / world.meters.length)).runs[0]!,
     );
@@ -141,20 +146,6 @@ export async function corrections(world: World): Promise<Row[]> {
     return ingest(world.db, [{ document: { source: "correction" }, runs: [run] }], now + i);
   });
   return [{ name: "correction of one hour, day and month recomputed", value: one, unit: "ms", more: false }];
-}
-
-async function perSecond(
-  count: number,
-  clients: number,
-  work: (i: number) => Promise<unknown>,
-): Promise<number> {
-  let next = 0;
-  const start = performance.now();
-  const client = async () => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: clients }, client));
-  return count / ((performance.now() - start) / 1000);
 }
 
 function flatFile(years: readonly Float64Array[]): { writePerSecond: number } {
@@ -206,18 +197,4 @@ function flatReads(years: readonly Float64Array[]) {
   closeSync(file);
   rmSync(folder, { recursive: true });
   return result;
-}
-
-function serialSyncs(): number {
-  const folder = mkdtempSync(join(tmpdir(), "metertree-sync-"));
-  const file = openSync(join(folder, "log"), "w");
-  const start = performance.now();
-  let count = 0;
-  for (; performance.now() - start < 1_000; count++) {
-    writeSync(file, new Uint8Array(4096));
-    fdatasyncSync(file);
-  }
-  closeSync(file);
-  rmSync(folder, { recursive: true });
-  return count;
 }

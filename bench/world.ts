@@ -102,6 +102,12 @@ export function yearOf(meter: number): Float64Array {
   });
 }
 
+/** A day of hours without gaps; cheap, so that making it is no part of what is measured. */
+export function dayOf(seed: number): Float64Array {
+  const random = dice(seed + 1);
+  return Float64Array.from({ length: 24 }, () => Math.round(2000 * random()) / 1000);
+}
+
 /** The values of a meter as a run, gaps left out. */
 export function runOf(meter: RootMeter, values: Float64Array, firstHour = 0): Run {
   const present = [...values.keys()].filter((i) => !Number.isNaN(values[i]!));

@@ -88,7 +88,8 @@ export async function startServer(program: Program): Promise<Server> {
   }
 }
 
-function send(agent: Agent, port: number, message: Message): Promise<Buffer> {
+/** Sends a message over a kept connection; the body of a good answer, an error with its text for any other. */
+export function send(agent: Agent, port: number, message: Message): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const { path, headers = {}, body } = message;
   const options = {

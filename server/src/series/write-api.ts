@@ -11,11 +11,27 @@ import {
   parseTimestamp,
 } from "../platform/http/schema.ts";
 import { type FieldErrors, notFound, Problem } from "../platform/problem.ts";
-import { granuleEnd, granuleLabel } from "../platform/time/granule.ts";
+import { granuleLabel, granuleStarts } from "../platform/time/granule.ts";
 import { type Batch, qualities, type Run } from "./batch.ts";
 import { Deliveries } from "./deliver.ts";
 import { revisionsOf } from "./history.ts";
 import { recalculateStats } from "./recalculate.ts";
+
+/** Long lists are checked in one loop: a schema per value costs more than storing it. */
+const valueList = z
+  .custom<(number | null)[]>(Array.isArray, "must be a list of numbers and nulls")
+  .superRefine((values, context) => {
+    if (values.length === 0) context.addIssue({ code: "custom", message: "must hold at least one value" });
+    const wrong = values.findIndex((value) => value !== null && typeof value !== "number");
+    if (wrong < 0) return;
+    context.addIssue({ code: "custom", path: [wrong], message: "must be a number or null" });
+  })
+  .meta({
+    type: "array",
+    items: { type: ["number", "null"] },
+    minItems: 1,
+    description: "In the unit of the metric. `null`: nothing is said.",
+  });
 
 const runSchema = z
   .object({
@@ -27,10 +43,7 @@ const runSchema = z
       .optional()
       .meta({ description: "Start of the first value; the others follow without gap." }),
     starts: z.array(z.string()).optional().meta({ description: "One start per value, instead of `start`." }),
-    values: z
-      .array(z.number().nullable())
-      .min(1)
-      .meta({ description: "In the unit of the metric. `null`: nothing is said." }),
+    values: valueList,
     null_removes: z.boolean().default(false).meta({ description: "`null` removes what is stored." }),
     quality: z.enum(qualities).default("unknown"),
     currency: z.string().optional(),
@@ -142,14 +155,22 @@ function following(
   zone: string,
   at: { name: string; errors: FieldErrors },
 ): number[] {
-  const starts: number[] = [];
-  let start = startOf(asked.start!, `${at.name}.start`, at.errors);
-  if (Number.isNaN(start)) return asked.values.map(() => Number.NaN);
-  for (let i = 0; i < asked.values.length; i++) {
-    starts.push(start);
-    start = granuleEnd(asked.granularity, zone, start);
-  }
-  return starts;
+  const { granularity, values } = asked;
+  const from = startOf(asked.start!, `${at.name}.start`, at.errors);
+  if (Number.isNaN(from)) return values.map(() => Number.NaN);
+  // Long enough for that many granules, also where a change of the clock makes some longer.
+  const longest = {
+    month: 31,
+    day: 1.1,
+    hour: 1 / 23,
+    "30min": 1 / 47,
+    "15min": 1 / 95,
+    "10min": 1 / 143,
+    "5min": 1 / 287,
+  };
+  const to = from + Math.ceil((values.length + 2) * longest[granularity] * 86_400_000) + 86_400_000;
+  const starts = granuleStarts(granularity, zone, { from: from + 1, to });
+  return [from, ...starts].slice(0, values.length);
 }
 
 function startOf(text: string, field: string, errors: FieldErrors): number {
