@@ -43,9 +43,12 @@ create table document (
   -- Key of the sender: the same document twice changes nothing.
   source text not null,
   import_id text collate "C",
+  -- Its import was taken back: what it wrote never returns.
+  undone boolean not null default false,
   primary key (part, doc)
 );
 create index document_import on document (part, import_id) where import_id is not null;
+create index document_undone on document (part, doc) where undone;
 
 -- Replaced values: what a block held in the slots that document `doc` overwrote.
 create table revision (

@@ -138,6 +138,13 @@ export function* runsWithin(runs: SourceRuns, from: number, to: number): Generat
   if (Math.max(start, from) < to) yield { from: Math.max(start, from), to, source: neverWritten };
 }
 
+/** Origin of each of the first `slots` slots: for those who look at all of them. */
+export function sourcesOf(runs: SourceRuns, slots: number): Readonly<Source>[] {
+  const sources: Readonly<Source>[] = new Array(slots);
+  for (const { from, to, source } of runsWithin(runs, 0, slots)) sources.fill(source, from, to);
+  return sources;
+}
+
 /** Slots [from, to). */
 export interface SlotRange {
   from: number;

@@ -78,10 +78,15 @@ function statOf(
     min: row.min,
     max: row.max,
     // Temperatures are averaged, never added: their sum says nothing.
-    sum: row.sum === null || metrics.get(owner.metric)!.aggregate === "mean" ? null : Number(row.sum),
+    sum: metrics.get(owner.metric)!.aggregate === "mean" ? null : sumOf(row),
     count: row.n,
     version,
   };
+}
+
+/** Null without values, and beyond the doubles. */
+function sumOf({ sum }: SummaryRow): number | null {
+  return sum === null || !Number.isFinite(Number(sum)) ? null : Number(sum);
 }
 
 function labelAt(granularity: Granularity, zone: string, place: { period: number; slot: number }): number {

@@ -2,8 +2,15 @@ import { lockPart } from "../changes/changes.ts";
 import { sql, type Tx } from "../platform/db.ts";
 import { nothingStored, type RootMeter, type Stored } from "./batch.ts";
 import { decodeRuns, decodeValues } from "./block-codec.ts";
-import { type Source, sourceAt } from "./block-planes.ts";
-import { derive, Touched } from "./derive.ts";
+import {
+  derivedFlag,
+  neverWritten,
+  removedFlag,
+  runsWithin,
+  type Source,
+  sourcesOf,
+} from "./block-planes.ts";
+import { blocksToDerive, derive, Touched } from "./derive.ts";
 import { flush, openWorkspace, type SeriesOwner } from "./ingest.ts";
 import { metrics } from "./metric.ts";
 import type { BlockKey, OpenBlock } from "./open-block.ts";
@@ -15,7 +22,7 @@ interface SeriesOfMeter extends SeriesOwner {
   seriesId: number;
 }
 
-interface OldBlock {
+interface StoredBlock {
   series_id: number;
   gran: number;
   period: number;
@@ -24,8 +31,9 @@ interface OldBlock {
 
 /**
  * Takes back what an import stored for some meters of one part: values that stood there before return with their
- * old source, others go; values that somebody else has written since stay. Days and months follow. Kept as
- * revisions like any other change, so an undo can be seen. Safe to repeat.
+ * old source, others go; values that somebody else has written or repeated since stay. What another import that was
+ * taken back had written does not return. Days and months follow. Kept as revisions like any other change, so an
+ * undo can be seen. Safe to repeat.
  */
 export async function undoImport(
   tx: Tx,
@@ -33,21 +41,16 @@ export async function undoImport(
 ): Promise<Stored> {
   const { part, importId, meters, now } = what;
   const head = await lockPart(tx, part);
-  const docs = new Set(
-    (
-      await tx.rows<{ doc: number }>(
-        sql`select doc from document where part = ${part} and import_id = ${importId}`,
-      )
-    ).map((row) => row.doc),
-  );
   const stored = nothingStored();
-  if (docs.size === 0) return stored;
+  const own = await markUndone(tx, part, importId);
+  if (own.size === 0) return stored;
   const series = await seriesOf(tx, part, meters);
-  const work = await openWorkspace(tx, part, await storedKeys(tx, part, [...series.keys()]));
+  const work = await openWorkspace(tx, part, await keysToUndo(tx, { part, docs: own, series }));
+  const docs = await undoneDocuments(tx, part);
   const before = await overwrittenBy(tx, part, { docs, series: [...series.keys()] });
   const doc = (await lastDocument(tx, part)) + 1;
   for (const each of series.values()) {
-    const touched = restoreSeries(work, each, { docs, before, stored });
+    const touched = restoreSeries(work, each, { docs, before, stored, doc });
     const derivable = {
       seriesId: each.seriesId,
       meter: each.meter,
@@ -69,6 +72,22 @@ export async function undoImport(
   return stored;
 }
 
+/** Marks the documents of an import as undone; returns them. */
+async function markUndone(tx: Tx, part: number, importId: string): Promise<Set<number>> {
+  await tx.run(
+    sql`update document set undone = true where part = ${part} and import_id = ${importId} and not undone`,
+  );
+  const rows = await tx.rows<{ doc: number }>(
+    sql`select doc from document where part = ${part} and import_id = ${importId}`,
+  );
+  return new Set(rows.map((row) => row.doc));
+}
+
+async function undoneDocuments(tx: Tx, part: number): Promise<Set<number>> {
+  const rows = await tx.rows<{ doc: number }>(sql`select doc from document where part = ${part} and undone`);
+  return new Set(rows.map((row) => row.doc));
+}
+
 async function seriesOf(
   tx: Tx,
   part: number,
@@ -87,15 +106,34 @@ async function seriesOf(
   );
 }
 
-async function storedKeys(tx: Tx, part: number, series: readonly number[]): Promise<BlockKey[]> {
-  const rows = await tx.rows<{ series_id: number; gran: number; period: number }>(
-    sql`select series_id, gran, period from block where part = ${part} and series_id = any(${series}::int8[])`,
-  );
-  return rows.map((row) => ({
-    seriesId: row.series_id,
-    granularity: granularityOf(row.gran),
-    period: row.period,
-  }));
+/** The blocks in which the documents have the say over a value, and those of what is derived from it. */
+async function keysToUndo(
+  tx: Tx,
+  about: { part: number; docs: ReadonlySet<number>; series: ReadonlyMap<number, SeriesOfMeter> },
+): Promise<BlockKey[]> {
+  const keys = new Map<string, BlockKey>();
+  for (const { seriesId, meter } of about.series.values()) {
+    const rows = await tx.rows<StoredBlock>(
+      sql`select series_id, gran, period, data from block where part = ${about.part} and series_id = ${seriesId}`,
+    );
+    const touched = new Touched();
+    const need = (granularity: BlockKey["granularity"], period: number) =>
+      keys.set(blockName(seriesId, granularity, period), { seriesId, granularity, period });
+    for (const { gran, period, data } of rows) {
+      const granularity = granularityOf(gran);
+      for (const { from, to, source } of runsWithin(decodeRuns(data), 0, slotsOf(granularity))) {
+        if (!about.docs.has(source.doc) && !about.docs.has(source.confirmed)) continue;
+        need(granularity, period);
+        for (let slot = from; slot < to; slot++) {
+          const start = startAt(granularity, meter.timezone, { period, slot });
+          touched.add(granularity, meter.timezone, start);
+          touched.addRemoved(granularity, meter.timezone, start);
+        }
+      }
+    }
+    blocksToDerive(touched, meter.timezone, need);
+  }
+  return [...keys.values()];
 }
 
 /** What the documents replaced, newest first, per block. */
@@ -103,8 +141,8 @@ async function overwrittenBy(
   tx: Tx,
   part: number,
   { docs, series }: { docs: ReadonlySet<number>; series: readonly number[] },
-): Promise<Map<string, OldBlock[]>> {
-  const rows = await tx.rows<OldBlock>(
+): Promise<Map<string, StoredBlock[]>> {
+  const rows = await tx.rows<StoredBlock>(
     sql`select series_id, gran, period, data from revision
         where part = ${part} and doc = any(${[...docs]}::int4[]) and series_id = any(${series}::int8[])
         order by doc desc`,
@@ -112,11 +150,18 @@ async function overwrittenBy(
   return Map.groupBy(rows, (row) => blockName(row.series_id, granularityOf(row.gran), row.period));
 }
 
-function restoreSeries(
-  work: Workspace,
-  series: SeriesOfMeter,
-  about: { docs: ReadonlySet<number>; before: ReadonlyMap<string, OldBlock[]>; stored: Stored },
-): Touched {
+/** What an undo knows while it works. */
+interface Undoing {
+  /** All documents of imports that were taken back, this one's included. */
+  docs: ReadonlySet<number>;
+  /** What they replaced. */
+  before: ReadonlyMap<string, StoredBlock[]>;
+  stored: Stored;
+  /** The document in whose name values are restored. */
+  doc: number;
+}
+
+function restoreSeries(work: Workspace, series: SeriesOfMeter, about: Undoing): Touched {
   const touched = new Touched();
   const zone = series.meter.timezone;
   for (const block of work.blocks.values()) {
@@ -131,49 +176,67 @@ function restoreSeries(
   return touched;
 }
 
-/** Restores the slots that the documents wrote; returns them. */
-function restoreBlock(
-  block: OpenBlock,
-  about: { docs: ReadonlySet<number>; before: ReadonlyMap<string, OldBlock[]>; stored: Stored },
-): number[] {
-  const { docs, stored } = about;
+/** Restores the slots over which the documents have the say; returns them. */
+function restoreBlock(block: OpenBlock, { docs, before, stored, doc }: Undoing): number[] {
   const { seriesId, granularity, period } = block.key;
-  const old = about.before.get(blockName(seriesId, granularity, period)) ?? [];
+  const replaced = before.get(blockName(seriesId, granularity, period)) ?? [];
+  const old = replaced.map((row) => opened(row.data, block.values.length));
   const slots: number[] = [];
   for (let slot = 0; slot < block.values.length; slot++) {
-    if (block.doc[slot] === 0 || block.isDerived(slot)) continue;
-    if (!docs.has(block.doc[slot]!)) {
-      if (docs.has(block.confirmed[slot]!)) block.confirm(slot, block.doc[slot]!);
+    if (!block.isClaimed(slot)) continue;
+    const source = block.source(slot);
+    const kept = withoutUndone(source, docs);
+    if (kept?.doc === source.doc) {
+      if (kept.confirmed !== source.confirmed) block.confirm(slot, kept.confirmed);
+      continue;
+    }
+    if (kept !== undefined) {
+      block.restore(slot, block.values[slot]!, { source: kept, by: doc });
       continue;
     }
     const previous = previousOf(old, slot, docs);
-    if (previous === undefined) {
-      if (Number.isNaN(block.values[slot]!)) continue;
-      block.restore(slot, Number.NaN, { doc: 0, confirmed: 0, flags: 0 });
-      stored.removed++;
-    } else {
-      block.restore(slot, previous.value, previous.source);
-      stored.replaced++;
-    }
+    if (Number.isNaN(previous.value)) stored.removed++;
+    else stored.replaced++;
+    block.restore(slot, previous.value, { source: previous.source, by: doc });
     slots.push(slot);
   }
   return slots;
 }
 
-/** The newest value of a slot that is not of the documents themselves. */
+/** A source without the documents that were taken back: who repeated the value has the say then. */
+function withoutUndone(source: Readonly<Source>, docs: ReadonlySet<number>): Readonly<Source> | undefined {
+  const { doc, confirmed } = source;
+  if (!docs.has(doc)) return docs.has(confirmed) ? { ...source, confirmed: doc } : source;
+  return docs.has(confirmed) ? undefined : { ...source, doc: confirmed };
+}
+
+interface OpenedBlock {
+  values: Float64Array;
+  sources: readonly Readonly<Source>[];
+}
+
+function opened(data: Buffer, slots: number): OpenedBlock {
+  const values = new Float64Array(slots);
+  decodeValues(data, values);
+  return { values, sources: sourcesOf(decodeRuns(data), slots) };
+}
+
+/** The newest value or removal of a slot that is not of the documents themselves; derived values are computed anew. */
 function previousOf(
-  newestFirst: readonly OldBlock[],
+  newestFirst: readonly OpenedBlock[],
   slot: number,
   docs: ReadonlySet<number>,
-): { value: number; source: Readonly<Source> } | undefined {
-  for (const row of newestFirst) {
-    const values = new Float64Array(slotsOf(granularityOf(row.gran)));
-    decodeValues(row.data, values);
-    if (Number.isNaN(values[slot]!)) continue;
-    const source = sourceAt(decodeRuns(row.data), slot);
-    if (!docs.has(source.doc)) return { value: values[slot]!, source };
+): { value: number; source: Readonly<Source> } {
+  for (const { values, sources } of newestFirst) {
+    const source = sources[slot]!;
+    const isDerived = (source.flags & derivedFlag) !== 0;
+    if (source.doc === 0 || (isDerived && (source.flags & removedFlag) === 0)) continue;
+    const kept = withoutUndone(source, docs);
+    if (kept === undefined) continue;
+    if (!isDerived) return { value: values[slot]!, source: kept };
+    return { value: Number.NaN, source: { ...kept, flags: removedFlag } };
   }
-  return undefined;
+  return { value: Number.NaN, source: neverWritten };
 }
 
 /** Deletes the values of some root meters of one part, replaced ones included; their statistics go with the meters. */
