@@ -74,10 +74,13 @@ const makers: readonly (readonly [string, readonly string[]])[] = [
   ["adduser", ["-S", "-D", "-H", "-s", "/sbin/nologin", "metertree"]], // Alpine's
 ];
 
+/** Programs of the administrator are not on everybody's path, not even on every root's. */
+const systemPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
+
 function newAccount(log: (message: string) => void): Account | undefined {
   for (const [program, flags] of makers) {
     try {
-      execFileSync(program, flags, { stdio: "ignore" });
+      execFileSync(program, flags, { stdio: "ignore", env: { ...process.env, PATH: systemPath } });
     } catch {
       continue; // not this system's program, or the user list is read-only: the next one, at last `nobody`
     }
