@@ -12,7 +12,7 @@ import {
 import type { PlannedMeter } from "./meter-book.ts";
 
 /** Bounds of the thread, in MB. Values on their way lie outside of the heap and have a bound of their own. */
-const heapMax = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32 };
+const heapMax = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 };
 
 /** The files need more memory than a thread may have. */
 export class TooMuchMemory extends Error {

@@ -46,6 +46,7 @@ export class Spool {
     if (from !== undefined) {
       this.#writeRun(from);
       this.#flush();
+      from.run.release();
       let at = 0;
       for (const [index, offset] of from.offsets.entries()) {
         const bytes = this.#waiting.subarray(0, from.lengths[index]!);
@@ -158,6 +159,13 @@ class Run {
     else if (value.start !== this.first + n * this.step) return false;
     this.#put(value);
     return true;
+  }
+
+  /** Gives its memory back. */
+  release(): void {
+    this.values = new Float64Array(16);
+    this.lines = new Uint32Array(16);
+    this.qualities = new Uint8Array(16);
   }
 
   #put({ value, line, quality }: SpooledValue): void {
