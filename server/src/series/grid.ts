@@ -1,7 +1,7 @@
 import { type Granularity, minutesOf } from "../platform/granularity.ts";
-import { calendarIndex, granuleCount, granuleStarts } from "../platform/time/granule.ts";
+import { calendarIndex, granuleStarts } from "../platform/time/granule.ts";
 import type { Period } from "../platform/time/period.ts";
-import { localOf } from "../platform/time/zone.ts";
+import { offsetAt, stretches } from "../platform/time/zone.ts";
 import { slotsOf } from "./slot.ts";
 
 /**
@@ -26,22 +26,22 @@ const hour = 3_600_000;
 
 /** The grid of a period; `null` when no granule begins in it. */
 export function gridOf(granularity: Granularity, zone: string, period: Period): Grid | null {
+  const grid = spanOf(granularity, zone, period);
+  if (grid === null || granularity === "day" || granularity === "month") return grid;
+  const step = minutesOf[granularity] * 60_000;
+  return shiftsByPartOfStep(zone, period, step) ? { ...grid, holes: holesOf(grid, zone, period) } : grid;
+}
+
+/** The grid of a period without its holes. */
+function spanOf(granularity: Granularity, zone: string, period: Period): Grid | null {
   if (granularity === "day" || granularity === "month") return calendarGrid(granularity, zone, period);
   const step = minutesOf[granularity] * 60_000;
-  const edges = [
-    granuleStarts(granularity, zone, {
-      from: period.from,
-      to: Math.min(period.to, period.from + 4 * step),
-    })[0],
-    granuleStarts(granularity, zone, { from: Math.max(period.from, period.to - 4 * step), to: period.to }).at(
-      -1,
-    ),
-  ];
-  if (edges[0] === undefined || edges[1] === undefined) return null;
-  const first = Math.floor(edges[0] / step);
-  const length = Math.floor(edges[1] / step) - first + 1;
-  const grid = withPeriods({ granularity, first, length, holes: [] });
-  return shiftsByPartOfStep(zone, period, step) ? { ...grid, holes: holesOf(grid, zone, period) } : grid;
+  const { from, to } = period;
+  const first = granuleStarts(granularity, zone, { from, to: Math.min(to, from + 4 * step) })[0];
+  const last = granuleStarts(granularity, zone, { from: Math.max(from, to - 4 * step), to }).at(-1);
+  if (first === undefined || last === undefined) return null;
+  const number = Math.floor(first / step);
+  return withPeriods({ granularity, first: number, length: Math.floor(last / step) - number + 1, holes: [] });
 }
 
 /** How many values a grid gives: what limits are counted in. */
@@ -49,13 +49,9 @@ export function pointsOf(grid: Grid | null): number {
   return grid === null ? 0 : grid.length - grid.holes.length;
 }
 
-/** Most values that a period can give, without walking through it. */
+/** How many values a period gives, without walking through it; a hole counts as one. */
 export function pointsAtMost(granularity: Granularity, zone: string, period: Period): number {
-  if (period.to <= period.from) return 0;
-  if (granularity === "day" || granularity === "month") {
-    return Math.ceil((period.to - period.from) / (granularity === "day" ? day : 28 * day)) + 1;
-  }
-  return granuleCount(granularity, zone, period);
+  return spanOf(granularity, zone, period)?.length ?? 0;
 }
 
 /** The grid that lies `by` granules before another. */
@@ -137,12 +133,11 @@ function periodOfNumber(granularity: Granularity, number: number): number {
   }
 }
 
-function shiftsByPartOfStep(zone: string, period: Period, step: number): boolean {
-  // Only zones such as Lord Howe shift by half an hour; comparing summer with winter finds them.
-  if (step <= 30 * 60_000) return false;
-  const year = new Date(period.from).getUTCFullYear();
-  const summer = localOf(zone, Date.UTC(year, 6, 1)) - localOf(zone, Date.UTC(year, 0, 1));
-  return (summer - (Date.UTC(year, 6, 1) - Date.UTC(year, 0, 1))) % step !== 0;
+/** Does the zone shift by half an hour within the period, as Lord Howe does twice a year and others did once? */
+function shiftsByPartOfStep(zone: string, { from, to }: Period, step: number): boolean {
+  const before = offsetAt(zone, from);
+  for (const { offset } of stretches(zone, from, to)) if ((offset - before) % step !== 0) return true;
+  return false;
 }
 
 function holesOf(grid: Grid, zone: string, period: Period): number[] {

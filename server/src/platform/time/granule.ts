@@ -1,5 +1,5 @@
 import { type Granularity, minutesOf } from "../granularity.ts";
-import { localOf, localToUtc, offsetAt, stretches } from "./zone.ts";
+import { calendarLocalOf, localOf, localToUtc, offsetAt, stretches } from "./zone.ts";
 
 const minute = 60_000;
 const day = 86_400_000;
@@ -23,18 +23,6 @@ export function granuleStarts(
     for (let at = first; at < stretch.to; at += step) starts.push(at);
   }
   return starts;
-}
-
-/** How many granules begin in [from, to): exact for calendar granularities, at most one off at zone shifts for others. */
-export function granuleCount(
-  granularity: Granularity,
-  zone: string,
-  range: { from: number; to: number },
-): number {
-  if (granularity === "day" || granularity === "month") {
-    return calendarStarts(granularity, zone, range).length;
-  }
-  return Math.ceil((range.to - range.from) / (minutesOf[granularity] * minute));
 }
 
 /** Start of the granule that an instant lies in. */
@@ -64,7 +52,7 @@ export function granuleEnd(granularity: Granularity, zone: string, start: number
 
 /** Days since 1970-01-01, or months since 1970-01, of the local calendar. */
 export function calendarIndex(granularity: "day" | "month", zone: string, utc: number): number {
-  const local = localOf(zone, utc);
+  const local = calendarLocalOf(zone, utc);
   if (granularity === "day") return Math.floor(local / day);
   const date = new Date(local);
   return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();

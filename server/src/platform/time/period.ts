@@ -11,6 +11,8 @@ export interface Period {
 interface Side {
   from: number;
   to: number;
+  /** Whole days: they end where the next day begins. */
+  days: boolean;
 }
 
 /**
@@ -68,7 +70,8 @@ function parseSide(digits: string, text: string, field: string): Side {
   if (!exists || year > 2099) {
     throw invalid(field, `"${shown(digits)}" in "${shown(text)}" is not a date between 1970 and 2099`);
   }
-  return { from, to: followingStart(digits.length, { year, month, day, hour, minute }) };
+  const to = followingStart(digits.length, { year, month, day, hour, minute });
+  return { from, to, days: digits.length <= 8 };
 }
 
 function followingStart(
@@ -99,8 +102,9 @@ export function periodIn(zone: string, period: PeriodText, now: number): Period 
   return { from: Math.max(from, earliest), to: Math.min(Math.max(to, from), latest) };
 }
 
-/** The last minute is mapped, not what follows it: 01:59 happens once where 02:00 happens twice. */
+/** Of hours the last minute is mapped, not what follows it: 01:59 happens once where 02:00 happens twice. */
 function endOf(zone: string, side: Side): number {
+  if (side.days) return localToUtc(zone, side.to, "earlier").utc;
   const minute = 60_000;
   const last = localToUtc(zone, side.to - minute, "later");
   return last.kind === "skipped" ? last.utc : last.utc + minute;

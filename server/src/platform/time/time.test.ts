@@ -30,6 +30,8 @@ describe("zones", () => {
     expect(isZone("Mars/Base")).toBe(false);
     expect(isZone("")).toBe(false);
     expect(isZone("+01:00")).toBe(false);
+    expect(isZone("Europe/STOCKHOLM")).toBe(false);
+    expect(["US/Eastern", "Asia/Kolkata", "Asia/Calcutta", "GMT"].every(isZone)).toBe(true);
   });
 
   test("offsets agree with the calendar library", () => {
@@ -107,6 +109,20 @@ describe("granules", () => {
       }),
       { numRuns: 5_000 },
     );
+  });
+});
+
+describe("days", () => {
+  test("tile time also where the clock is set back over midnight: St. John's until 2011, at 00:01", () => {
+    const name = "America/St_Johns";
+    const dayOf = (text: string) => periodIn(name, parsePeriods(text)[0]!, 0);
+    const [saturday, sunday] = [dayOf("20101106"), dayOf("20101107")];
+    expect(saturday.to).toBe(sunday.from);
+    // 23:30 of Saturday for the second time lies in the Sunday that had begun.
+    const second = sunday.from + 31 * 60_000;
+    expect(granuleStart("day", name, second)).toBe(sunday.from);
+    expect(granuleEnd("day", name, sunday.from)).toBe(sunday.to);
+    expect((sunday.to - sunday.from) / 3_600_000).toBe(25);
   });
 });
 

@@ -18,13 +18,18 @@ const tables = new Map<string, Offsets>();
 /** Is `name` a time zone that this machine knows? Case matters, as in the database of zones. */
 export function isZone(name: string): boolean {
   if (tables.has(name)) return true;
-  if (name.length > 64 || /^[+-]/.test(name)) return false;
+  if (name.length > 64 || !/^[A-Z][A-Za-z0-9_+-]*(\/[A-Z0-9][A-Za-z0-9_+-]*)*$/.test(name)) return false;
+  const canonical = canonicalOf(name);
+  // Intl accepts any case. An alias such as US/Eastern has a canonical name that is another one.
+  return canonical === name || (canonical !== undefined && canonical.toLowerCase() !== name.toLowerCase());
+}
+
+/** The name that this machine prefers for a zone, `undefined` when it knows none. */
+function canonicalOf(name: string): string | undefined {
   try {
-    // Intl accepts any case; the canonical spelling differs then.
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return name === "UTC" || /^[A-Z][A-Za-z0-9_+-]*(\/[A-Z0-9][A-Za-z0-9_+-]*)*$/.test(name);
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -37,6 +42,17 @@ export function offsetAt(zone: string, utc: number): number {
 /** The wall clock of `zone` at an instant, written as if it were UTC. */
 export function localOf(zone: string, utc: number): number {
   return utc + offsetAt(zone, utc);
+}
+
+/**
+ * The wall clock as the calendar counts it: a day that has begun does not end because the clock is set back over
+ * midnight (St. John's until 2011, at 00:01).
+ */
+export function calendarLocalOf(zone: string, utc: number): number {
+  const table = offsetsOf(zone);
+  const i = indexAt(table, utc);
+  const local = utc + table.offsets[i]!;
+  return i === 0 ? local : Math.max(local, table.since[i]! + table.offsets[i - 1]! - 1);
 }
 
 /** How a wall-clock time maps to instants: once, never (spring) or twice (autumn). */
@@ -114,7 +130,7 @@ function offsetsOf(zone: string): Offsets {
   const known = tables.get(zone);
   if (known !== undefined) return known;
   if (!isZone(zone)) throw new RangeError(`unknown time zone: ${zone}`);
-  const table = fixedOffset(zone) ?? transitionsOf(zone);
+  const table = fixedOffset(zone) ?? tableOf(canonicalOf(zone)!);
   tables.set(zone, table);
   return table;
 }
@@ -125,6 +141,13 @@ function fixedOffset(zone: string): Offsets | undefined {
   const match = /^Etc\/GMT([+-]\d{1,2})?$/.exec(zone);
   if (match === null) return undefined;
   return { since: [0], offsets: [-Number(match[1] ?? 0) * 3_600_000 || 0] };
+}
+
+/** One table for all names of a zone: names are many, and come from callers. */
+function tableOf(canonical: string): Offsets {
+  let table = tables.get(canonical);
+  if (table === undefined) tables.set(canonical, (table = transitionsOf(canonical)));
+  return table;
 }
 
 function transitionsOf(zone: string): Offsets {
