@@ -76,10 +76,13 @@ function writeValues(json: JsonBytes, values: Float64Array | undefined, points: 
   json.raw(points === 0 ? "[]" : `[${"null,".repeat(points - 1)}null]`);
 }
 
-/** Values present / values expected; 0 when nothing is there. */
+/** Values present / values expected; 0 when nothing is there, 1 only when nothing is missing. */
 function shares(present: Int32Array | undefined, expected: number, points: number): Float64Array {
   if (present === undefined || expected === 0) return new Float64Array(points);
-  return Float64Array.from(present, (count) => Math.round((count / expected) * 10_000) / 10_000);
+  return Float64Array.from(present, (count) => {
+    if (count === 0 || count === expected) return count / expected;
+    return Math.min(9_999, Math.max(1, Math.round((count / expected) * 10_000))) / 10_000;
+  });
 }
 
 function writeWords(

@@ -110,7 +110,7 @@ const readAccountSum = endpoint({
     const account = await reach(deps.db, who, params.id);
     const roots = await visibleRoots(deps.db, account.id);
     const members = roots
-      .filter((root) => search.type === undefined || search.type.includes(root.type))
+      .filter((root) => !search.type?.length || search.type.includes(root.type))
       .map((root) => ({ ...root, rootId: root.id, factor: 1 }));
     return answer([
       await sumElement({ members, zone: commonZone(members) }, asked, { account_id: account.id }, deps),

@@ -1,10 +1,10 @@
 import type { Deps } from "../platform/deps.ts";
 import type { Caller } from "../platform/http/endpoint.ts";
 import { metersBelow } from "../trees/trees.ts";
-import type { Element } from "./answer-json.ts";
+import type { Column, Element } from "./answer-json.ts";
 import { type Asked, type AskedMeter, periodsIn } from "./asked.ts";
-import { estimates } from "./estimate.ts";
-import { gridOf } from "./grid.ts";
+import { estimates, yearBefore } from "./estimate.ts";
+import { type Grid, gridOf } from "./grid.ts";
 import { defaultMetric, estimatedFrom } from "./metric.ts";
 import { type Member, query, querySum } from "./query.ts";
 
@@ -24,32 +24,13 @@ export async function meterElements(
     const zone = asked.timezone ?? group[0]!.timezone;
     const periods = periodsIn(zone, asked, { series, reads: 0 }, deps);
     const grids = periods.map((each) => gridOf(asked.granularity, zone, each));
-    const wanted = names(group[0]!);
-    const stored = [...new Set(wanted.map((name) => estimatedFrom(name) ?? name))];
-    const answers = await query(deps.db, {
-      meters: group,
-      metrics: stored,
-      grids,
-      ...(asked.asOf === undefined ? {} : { asOf: asked.asOf }),
-      flags: asked.origin || asked.status,
-    });
-    const byKey = new Map(answers.map((answer) => [`${answer.rootId}/${answer.metric}`, answer]));
+    const columnOf = await columnsOf(group, { names: names(group[0]!), grids, zone }, asked, deps);
     for (const meter of group) {
-      const columns = [];
-      for (const name of wanted) {
-        const source = estimatedFrom(name);
-        const answer = byKey.get(`${meter.rootId}/${source ?? name}`);
-        const values =
-          source === undefined
-            ? answer?.values
-            : await estimates(deps, { meter, metric: source, grids, values: answer?.values });
-        columns.push({ name, values, flags: answer?.flags });
-      }
       elements.push({
         ids: { meter_id: meter.askedId },
         grids,
         periods,
-        columns,
+        columns: names(meter).map((name) => columnOf(meter, name)),
         origin: asked.origin,
         status: asked.status,
       });
@@ -57,6 +38,36 @@ export async function meterElements(
   }
   const order = new Map(meters.map((meter, i) => [meter.askedId, i]));
   return elements.sort((a, b) => order.get(a.ids.meter_id!)! - order.get(b.ids.meter_id!)!);
+}
+
+/** Reads what meters of one part and zone are asked for; the columns are made of it one by one. */
+async function columnsOf(
+  group: readonly AskedMeter[],
+  { names, grids, zone }: { names: readonly string[]; grids: readonly (Grid | null)[]; zone: string },
+  asked: Asked,
+  deps: Deps,
+): Promise<(meter: AskedMeter, name: string) => Column> {
+  const ask = async (metrics: readonly string[], on: readonly (Grid | null)[]) => {
+    const asOf = asked.asOf === undefined ? {} : { asOf: asked.asOf };
+    const flags = asked.origin || asked.status;
+    const answers =
+      metrics.length === 0 ? [] : await query(deps.db, { meters: group, metrics, grids: on, flags, ...asOf });
+    return new Map(answers.map((answer) => [`${answer.rootId}/${answer.metric}`, answer]));
+  };
+  const sources = names.map(estimatedFrom).filter((name) => name !== undefined);
+  const current = await ask([...new Set(names.map((name) => estimatedFrom(name) ?? name))], grids);
+  const earlier = await ask(
+    sources,
+    grids.map((grid) => grid && yearBefore(grid)),
+  );
+  const now = Math.min(deps.clock.now(), asked.asOf ?? Number.POSITIVE_INFINITY);
+  return (meter, name) => {
+    const source = estimatedFrom(name);
+    const known = current.get(`${meter.rootId}/${source ?? name}`);
+    if (source === undefined) return { name, values: known?.values, flags: known?.flags };
+    const last = earlier.get(`${meter.rootId}/${source}`);
+    return { name, ...estimates({ grids, zone, now, current: known, earlier: last }) };
+  };
 }
 
 /** What a sum is made of. */

@@ -89,19 +89,41 @@ function spansOf(grids: readonly Grid[]): { first: number; last: number }[] {
   return spans;
 }
 
+/** Slots [from, to) of a block and where they belong in the answer of one of the grids. */
+interface GridPart {
+  grid: number;
+  from: number;
+  to: number;
+  at: number;
+}
+
+/** What each block has to give; found once per period, as thousands of blocks have the same one. */
+function partsByPeriod(grids: Question["grids"]): (period: number) => readonly GridPart[] {
+  const known = new Map<number, GridPart[]>();
+  return (period) => {
+    let parts = known.get(period);
+    if (parts !== undefined) return parts;
+    known.set(period, (parts = []));
+    for (const [grid, each] of grids.entries()) {
+      const part = each === null ? null : overlap(each, period);
+      if (part !== null) parts.push({ grid, ...part });
+    }
+    return parts;
+  };
+}
+
 /** Values per granule of each period, NaN where we know nothing. Only series that exist are answered. */
 export async function query(db: Queryable, question: Question): Promise<Answer[]> {
   const answers = new Map<string, Answer>();
   const wantFlags = question.flags === true;
+  const partsOf = partsByPeriod(question.grids);
   await blocksFor(db, question, (row) => {
     const key = `${row.meter_id}/${row.metric}/${row.currency}`;
     let answer = answers.get(key);
     if (answer === undefined) answers.set(key, (answer = emptyAnswer(row, question.grids, wantFlags)));
-    for (const [i, grid] of question.grids.entries()) {
-      const part = grid === null ? null : overlap(grid, row.period);
-      if (part === null) continue;
-      decodeValues(row.data, answer.values[i]!, part.at, part);
-      if (wantFlags) spreadFlags(row.data, answer.flags[i]!, part);
+    for (const part of partsOf(row.period)) {
+      decodeValues(row.data, answer.values[part.grid]!, part.at, part);
+      if (wantFlags) spreadFlags(row.data, answer.flags[part.grid]!, part);
     }
   });
   for (const answer of answers.values()) {
@@ -160,16 +182,16 @@ export async function querySum(
   const mean = metrics.get(question.metric)?.aggregate === "mean";
   const factors = new Map(question.members.map((member) => [member.rootId, mean ? 1 : member.factor]));
   const byCurrency = new Map<string, SlotSums[]>();
+  const partsOf = partsByPeriod(question.grids);
   await blocksFor(db, { ...question, meters: question.members, metrics: [question.metric] }, (row) => {
     let sums = byCurrency.get(row.currency);
     if (sums === undefined) {
       sums = question.grids.map((grid) => new SlotSums(grid?.length ?? 0));
       byCurrency.set(row.currency, sums);
     }
-    for (const [i, grid] of question.grids.entries()) {
-      const part = grid === null ? null : overlap(grid, row.period);
-      if (part !== null) sums[i]!.add(row.data, { ...part, factor: factors.get(row.meter_id)! });
-    }
+    const factor = factors.get(row.meter_id)!;
+    for (const { grid, from, to, at } of partsOf(row.period))
+      sums[grid]!.add(row.data, { from, to, at, factor });
   });
   return [...byCurrency].map(([currency, sums]) =>
     sumAnswer({ metric: question.metric, currency, mean }, sums, question.grids),
@@ -193,5 +215,5 @@ function sumAnswer(
 
 /** Means of decimals need not be decimals: six places are more than any sensor has. */
 function meansOf(sums: Float64Array, counts: Int32Array): Float64Array {
-  return sums.map((sum, i) => (counts[i]! > 1 ? roundTo(sum / counts[i]!, 6) : sum));
+  return sums.map((sum, i) => (counts[i]! > 1 && Number.isFinite(sum) ? roundTo(sum / counts[i]!, 6) : sum));
 }

@@ -12,10 +12,14 @@ import {
 } from "../platform/http/schema.ts";
 import { type FieldErrors, notFound, Problem } from "../platform/problem.ts";
 import { granuleLabel, granuleStarts } from "../platform/time/granule.ts";
+import { latest } from "../platform/time/zone.ts";
 import { type Batch, qualities, type Run } from "./batch.ts";
 import { Deliveries } from "./deliver.ts";
 import { revisionsOf } from "./history.ts";
 import { recalculateStats } from "./recalculate.ts";
+
+/** More errors than this help nobody. */
+const errorsMax = 100;
 
 /** Long lists are checked in one loop: a schema per value costs more than storing it. */
 const valueList = z
@@ -131,12 +135,7 @@ function runOf(
 ): Run {
   const zone = meter.timezone;
   const all =
-    asked.starts === undefined
-      ? following(asked, zone, at)
-      : asked.starts.map((text, i) => startOf(text, `${at.name}.starts[${i}]`, at.errors));
-  if (all.length !== asked.values.length) {
-    at.errors[`${at.name}.starts`] = [`${all.length} starts for ${asked.values.length} values`];
-  }
+    asked.starts === undefined ? following(asked, zone, at) : startsOf(asked.starts, asked.values.length, at);
   const kept = [...asked.values.keys()].filter((i) => asked.values[i] !== null || asked.null_removes);
   return {
     meter: { id: meter.rootId, part: meter.part, timezone: zone },
@@ -148,6 +147,21 @@ function runOf(
     where: (index) => `${at.name}.values[${kept[index]}]`,
     ...(asked.currency === undefined ? {} : { currency: asked.currency }),
   };
+}
+
+function startsOf(
+  texts: readonly string[],
+  count: number,
+  { name, errors }: { name: string; errors: FieldErrors },
+): number[] {
+  if (texts.length !== count) errors[`${name}.starts`] = [`${texts.length} starts for ${count} values`];
+  const starts: number[] = [];
+  for (const [i, text] of texts.entries()) {
+    const start = startOf(text, `${name}.starts[${i}]`, errors);
+    if (Number.isNaN(start) && Object.keys(errors).length >= errorsMax) break;
+    starts.push(start);
+  }
+  return starts;
 }
 
 function following(
@@ -169,8 +183,9 @@ function following(
     "5min": 1 / 287,
   };
   const to = from + Math.ceil((values.length + 2) * longest[granularity] * 86_400_000) + 86_400_000;
-  const starts = granuleStarts(granularity, zone, { from: from + 1, to });
-  return [from, ...starts].slice(0, values.length);
+  const starts = granuleStarts(granularity, zone, { from: from + 1, to: Math.min(to, latest) });
+  // A calendar day that the zone skipped begins with the next one.
+  return [from, ...starts.filter((start, i) => start !== starts[i + 1])].slice(0, values.length);
 }
 
 function startOf(text: string, field: string, errors: FieldErrors): number {
