@@ -47,8 +47,7 @@ create table document (
   undone boolean not null default false,
   primary key (part, doc)
 );
-create index document_import on document (part, import_id) where import_id is not null;
-create index document_undone on document (part, doc) where undone;
+create index document_import on document (part, import_id) where import_id is not null and not undone;
 
 -- Replaced values: what a block held in the slots that document `doc` overwrote.
 create table revision (
@@ -63,4 +62,3 @@ create table revision (
   data bytea not null,
   primary key (part, series_id, gran, period, doc)
 );
-create index revision_doc on revision (part, doc);

@@ -8,6 +8,7 @@ import {
   removedFlag,
   runsWithin,
   type Source,
+  type SourceRuns,
   sourcesOf,
 } from "./block-planes.ts";
 import { blocksToDerive, derive, Touched } from "./derive.ts";
@@ -41,16 +42,22 @@ export async function undoImport(
 ): Promise<Stored> {
   const { part, importId, meters, now } = what;
   const head = await lockPart(tx, part);
+  await tx.run(
+    sql`update document set undone = true where part = ${part} and import_id = ${importId} and not undone`,
+  );
   const stored = nothingStored();
-  const own = await markUndone(tx, part, importId);
-  if (own.size === 0) return stored;
   const series = await seriesOf(tx, part, meters);
-  const work = await openWorkspace(tx, part, await keysToUndo(tx, { part, docs: own, series }));
-  const docs = await undoneDocuments(tx, part);
-  const before = await overwrittenBy(tx, part, { docs, series: [...series.keys()] });
+  const written = await writtenBlocks(tx, part, [...series.keys()]);
+  const own = await undoneAmong(tx, part, { docs: documentsIn(written.map(({ runs }) => runs)), importId });
+  if (own.size === 0) return stored;
+  const work = await openWorkspace(tx, part, keysToUndo(written, own, series));
+  const before = await overwrittenByUndone(tx, part, [...series.keys()]);
+  const sources = [...before.values()].flat().map(({ data }) => decodeRuns(data));
+  const undone = await undoneAmong(tx, part, { docs: documentsIn(sources) });
+  const docs = new Set([...own, ...undone]);
   const doc = (await lastDocument(tx, part)) + 1;
   for (const each of series.values()) {
-    const touched = restoreSeries(work, each, { docs, before, stored, doc });
+    const touched = restoreSeries(work, each, { own, docs, before, stored, doc });
     const derivable = {
       seriesId: each.seriesId,
       meter: each.meter,
@@ -72,22 +79,6 @@ export async function undoImport(
   return stored;
 }
 
-/** Marks the documents of an import as undone; returns them. */
-async function markUndone(tx: Tx, part: number, importId: string): Promise<Set<number>> {
-  await tx.run(
-    sql`update document set undone = true where part = ${part} and import_id = ${importId} and not undone`,
-  );
-  const rows = await tx.rows<{ doc: number }>(
-    sql`select doc from document where part = ${part} and import_id = ${importId}`,
-  );
-  return new Set(rows.map((row) => row.doc));
-}
-
-async function undoneDocuments(tx: Tx, part: number): Promise<Set<number>> {
-  const rows = await tx.rows<{ doc: number }>(sql`select doc from document where part = ${part} and undone`);
-  return new Set(rows.map((row) => row.doc));
-}
-
 async function seriesOf(
   tx: Tx,
   part: number,
@@ -106,53 +97,93 @@ async function seriesOf(
   );
 }
 
-/** The blocks in which the documents have the say over a value, and those of what is derived from it. */
-async function keysToUndo(
-  tx: Tx,
-  about: { part: number; docs: ReadonlySet<number>; series: ReadonlyMap<number, SeriesOfMeter> },
-): Promise<BlockKey[]> {
-  const keys = new Map<string, BlockKey>();
-  for (const { seriesId, meter } of about.series.values()) {
+/** A block and who wrote it. */
+interface Written {
+  key: BlockKey;
+  runs: SourceRuns;
+}
+
+async function writtenBlocks(tx: Tx, part: number, series: readonly number[]): Promise<Written[]> {
+  const written: Written[] = [];
+  // One by one: of a block only the origins are kept.
+  for (const seriesId of series) {
     const rows = await tx.rows<StoredBlock>(
-      sql`select series_id, gran, period, data from block where part = ${about.part} and series_id = ${seriesId}`,
+      sql`select series_id, gran, period, data from block where part = ${part} and series_id = ${seriesId}`,
     );
+    for (const { gran, period, data } of rows) {
+      written.push({ key: { seriesId, granularity: granularityOf(gran), period }, runs: decodeRuns(data) });
+    }
+  }
+  return written;
+}
+
+function documentsIn(blocks: readonly SourceRuns[]): Set<number> {
+  return new Set(blocks.flatMap(({ doc, confirmed }) => [...doc, ...confirmed]));
+}
+
+/** Those of the documents that belong to an import that was taken back: to this one when it is named. */
+async function undoneAmong(
+  tx: Tx,
+  part: number,
+  { docs, importId }: { docs: ReadonlySet<number>; importId?: string },
+): Promise<Set<number>> {
+  const rows = await tx.rows<{ doc: number; import_id: string }>(
+    sql`select doc, import_id from document
+        where part = ${part} and doc = any(${[...docs]}::int4[]) and undone`,
+  );
+  const wanted = rows.filter((row) => importId === undefined || row.import_id === importId);
+  return new Set(wanted.map((row) => row.doc));
+}
+
+/** The blocks in which the documents have the say over a value, and those of what is derived from it. */
+function keysToUndo(
+  written: readonly Written[],
+  docs: ReadonlySet<number>,
+  series: ReadonlyMap<number, SeriesOfMeter>,
+): BlockKey[] {
+  const keys = new Map<string, BlockKey>();
+  for (const [seriesId, blocks] of Map.groupBy(written, ({ key }) => key.seriesId)) {
+    const zone = series.get(seriesId)!.meter.timezone;
     const touched = new Touched();
     const need = (granularity: BlockKey["granularity"], period: number) =>
       keys.set(blockName(seriesId, granularity, period), { seriesId, granularity, period });
-    for (const { gran, period, data } of rows) {
-      const granularity = granularityOf(gran);
-      for (const { from, to, source } of runsWithin(decodeRuns(data), 0, slotsOf(granularity))) {
-        if (!about.docs.has(source.doc) && !about.docs.has(source.confirmed)) continue;
+    for (const { key, runs } of blocks) {
+      const { granularity, period } = key;
+      for (const { from, to, source } of runsWithin(runs, 0, slotsOf(granularity))) {
+        if (!docs.has(source.doc) && !docs.has(source.confirmed)) continue;
         need(granularity, period);
         for (let slot = from; slot < to; slot++) {
-          const start = startAt(granularity, meter.timezone, { period, slot });
-          touched.add(granularity, meter.timezone, start);
-          touched.addRemoved(granularity, meter.timezone, start);
+          const start = startAt(granularity, zone, { period, slot });
+          touched.add(granularity, zone, start);
+          touched.addRemoved(granularity, zone, start);
         }
       }
     }
-    blocksToDerive(touched, meter.timezone, need);
+    blocksToDerive(touched, zone, need);
   }
   return [...keys.values()];
 }
 
-/** What the documents replaced, newest first, per block. */
-async function overwrittenBy(
+/** What documents of imports that were taken back replaced, newest first, per block. */
+async function overwrittenByUndone(
   tx: Tx,
   part: number,
-  { docs, series }: { docs: ReadonlySet<number>; series: readonly number[] },
+  series: readonly number[],
 ): Promise<Map<string, StoredBlock[]>> {
   const rows = await tx.rows<StoredBlock>(
-    sql`select series_id, gran, period, data from revision
-        where part = ${part} and doc = any(${[...docs]}::int4[]) and series_id = any(${series}::int8[])
-        order by doc desc`,
+    sql`select r.series_id, r.gran, r.period, r.data
+        from revision r join document d on d.part = r.part and d.doc = r.doc
+        where r.part = ${part} and d.part = ${part} and r.series_id = any(${series}::int8[]) and d.undone
+        order by r.doc desc`,
   );
   return Map.groupBy(rows, (row) => blockName(row.series_id, granularityOf(row.gran), row.period));
 }
 
 /** What an undo knows while it works. */
 interface Undoing {
-  /** All documents of imports that were taken back, this one's included. */
+  /** The documents of the import. */
+  own: ReadonlySet<number>;
+  /** They, and those of other imports that were taken back. */
   docs: ReadonlySet<number>;
   /** What they replaced. */
   before: ReadonlyMap<string, StoredBlock[]>;
@@ -177,7 +208,7 @@ function restoreSeries(work: Workspace, series: SeriesOfMeter, about: Undoing): 
 }
 
 /** Restores the slots over which the documents have the say; returns them. */
-function restoreBlock(block: OpenBlock, { docs, before, stored, doc }: Undoing): number[] {
+function restoreBlock(block: OpenBlock, { own, docs, before, stored, doc }: Undoing): number[] {
   const { seriesId, granularity, period } = block.key;
   const replaced = before.get(blockName(seriesId, granularity, period)) ?? [];
   const old = replaced.map((row) => opened(row.data, block.values.length));
@@ -185,6 +216,7 @@ function restoreBlock(block: OpenBlock, { docs, before, stored, doc }: Undoing):
   for (let slot = 0; slot < block.values.length; slot++) {
     if (!block.isClaimed(slot)) continue;
     const source = block.source(slot);
+    if (!own.has(source.doc) && !own.has(source.confirmed)) continue;
     const kept = withoutUndone(source, docs);
     if (kept?.doc === source.doc) {
       if (kept.confirmed !== source.confirmed) block.confirm(slot, kept.confirmed);
