@@ -6,6 +6,7 @@ import { sql } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { granuleEnd, granuleStart, granuleStarts } from "../platform/time/granule.ts";
 import { parsePeriods, periodIn } from "../platform/time/period.ts";
+import { newMeter } from "./harness.ts";
 import {
   type Batch,
   gridOf,
@@ -24,21 +25,10 @@ beforeAll(async () => {
 afterAll(() => t.drop());
 
 const now = Date.UTC(2026, 10, 23, 12);
-let meterNumber = 0;
 let meter: RootMeter;
 
-async function newMeter(timezone = "Europe/Stockholm", part = 7): Promise<RootMeter> {
-  meterNumber++;
-  const id = meterNumber.toString(16).padStart(24, "0");
-  await t.db.run(sql`insert into account (id, name, name_folded, part, created) values ('a00000000000000000000000', 'A', 'a', ${part}, now())
-    on conflict do nothing`);
-  await t.db.run(sql`insert into meter (id, root_id, holder_id, root_holder_id, control_level, created, updated, part, type, timezone)
-    values (${id}, ${id}, 'a00000000000000000000000', 'a00000000000000000000000', 'owned', now(), now(), ${part}, 'electricity', ${timezone})`);
-  return { id, part, timezone };
-}
-
 beforeEach(async () => {
-  meter = await newMeter();
+  meter = await newMeter(t.db);
 });
 
 function run(
@@ -168,7 +158,7 @@ describe("delivered and derived", () => {
 
   test("hours of zones at half past and with half-hour shifts become days", async () => {
     for (const zone of ["Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns"]) {
-      meter = await newMeter(zone);
+      meter = await newMeter(t.db, { timezone: zone });
       const [stored] = await ingest(t.db, [batch(run("hour", "2026", () => 1))], Date.UTC(2027, 0, 5));
       const days = await read("day", "2026");
       expect(
@@ -372,7 +362,7 @@ test("any mixture of batches leaves what a plain map says", { timeout: 120_000 }
       fc.constantFrom("Europe/Stockholm", "Etc/GMT-1", "Asia/Kolkata", "Australia/Lord_Howe"),
       fc.array(deed, { minLength: 1, maxLength: 8 }),
       async (zone, deeds) => {
-        meter = await newMeter(zone, 8);
+        meter = await newMeter(t.db, { timezone: zone, part: 8 });
         const model = new Model();
         // Around the autumn change and the end of a month.
         const base = granuleStart("day", zone, Date.UTC(2026, 9, 24, 12));

@@ -106,7 +106,7 @@ export async function loadBlocks(
   );
 }
 
-/** Standings of documents of a part. Documents never change, so they are remembered in the process. */
+/** Standings of documents of a part. */
 export async function loadStandings(
   db: Queryable,
   part: number,
