@@ -66,11 +66,14 @@ export function numberAt(granularity: Granularity, zone: string, utc: number): n
   return Math.floor(utc / (minutesOf[granularity] * 60_000));
 }
 
-/** The running numbers of a block, cut to a grid: slots [from, to) of the block belong at `at` of the answer. */
+/**
+ * The running numbers of a block, cut to a grid: slots [from, to) of the block belong at `at` of the answer. Short
+ * months and years do not reach into the next one: blocks come in any order, and each fills what is its own.
+ */
 export function overlap(grid: Grid, period: number): { from: number; to: number; at: number } | null {
   const start = firstNumber(grid.granularity, period);
   const from = Math.max(grid.first, start);
-  const to = Math.min(grid.first + grid.length, start + slotsOf(grid.granularity));
+  const to = Math.min(grid.first + grid.length, firstNumber(grid.granularity, period + 1));
   return from >= to ? null : { from: from - start, to: to - start, at: from - grid.first };
 }
 
