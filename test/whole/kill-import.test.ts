@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { killImport } from "../proof/kill-import.ts";
+import { killImport } from "../../tools/proof/kill-import.ts";
 
 test("a server and a database that are killed while they store lose nothing", async () => {
   const verdict = await killImport({ cycles: 3, seed: 7 });

@@ -11,11 +11,13 @@ import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 export class Spool {
   readonly #path: string;
   readonly #file: number;
-  readonly #series: SpooledSeries[] = [];
+  readonly #series: (SpooledSeries | undefined)[] = [];
   #size = 0;
   /** Bytes that wait to be written; between writing and reading also those that were read. */
   readonly #waiting: Buffer = Buffer.allocUnsafe(writeBytes);
   #waitingBytes = 0;
+  /** Values that there is room for in the runs of all series. */
+  #held = 0;
   #columns = newColumns(0);
 
   constructor(path: string) {
@@ -27,9 +29,13 @@ export class Spool {
   add(series: number, value: SpooledValue): void {
     const into = (this.#series[series] ??= new SpooledSeries());
     into.total++;
-    if (into.run.takes(value)) return;
-    this.#writeRun(into);
-    into.run.begin(value, this.#runLengthMax());
+    const before = into.run.capacity;
+    if (!into.run.takes(value)) {
+      this.#writeRun(into);
+      into.run.begin(value);
+    }
+    this.#held += into.run.capacity - before;
+    if (this.#held > heldMax) this.#writeAll();
   }
 
   /** Number of values of a series. */
@@ -44,9 +50,8 @@ export class Spool {
     // Memory of columns lies outside of the heap, where garbage piles up unseen: one set serves for all series.
     if (total > this.#columns.starts.length) this.#columns = newColumns(Math.ceil(total * 1.25));
     if (from !== undefined) {
-      this.#writeRun(from);
+      this.#writeAll();
       this.#flush();
-      from.run.release();
       let at = 0;
       for (const [index, offset] of from.offsets.entries()) {
         const bytes = this.#waiting.subarray(0, from.lengths[index]!);
@@ -63,9 +68,14 @@ export class Spool {
     rmSync(this.#path, { force: true });
   }
 
-  /** All open runs together stay below two million values, however many series there are. */
-  #runLengthMax(): number {
-    return Math.max(64, Math.min(4096, Math.floor(2_000_000 / this.#series.length)));
+  /** Writes what all series hold, and gives its memory back. */
+  #writeAll(): void {
+    for (const series of this.#series) {
+      if (series === undefined) continue;
+      this.#writeRun(series);
+      series.run.release();
+    }
+    this.#held = 0;
   }
 
   #writeRun(series: SpooledSeries): void {
@@ -119,6 +129,9 @@ const headerBytes = 40;
 const valueBytes = 13;
 /** More than the largest run. */
 const writeBytes = 1024 * 1024;
+const runValuesMax = 4096;
+/** So many values may wait in runs, of 13 bytes each; then all are written, however short they are. */
+const heldMax = 1_000_000;
 
 class SpooledSeries {
   total = 0;
@@ -135,14 +148,17 @@ class Run {
   step = 0;
   version = Number.NaN;
   file = 0;
-  #nMax = 0;
-  values = new Float64Array(16);
-  lines = new Uint32Array(16);
-  qualities = new Uint8Array(16);
+  values = new Float64Array(0);
+  lines = new Uint32Array(0);
+  qualities = new Uint8Array(0);
 
-  begin(value: SpooledValue, nMax: number): void {
+  /** Values that there is room for. */
+  get capacity(): number {
+    return this.values.length;
+  }
+
+  begin(value: SpooledValue): void {
     this.n = 0;
-    this.#nMax = nMax;
     this.first = value.start;
     this.step = 0;
     this.version = value.version;
@@ -153,7 +169,7 @@ class Run {
   /** Takes the value when it continues the run. */
   takes(value: SpooledValue): boolean {
     const { n } = this;
-    if (n === 0 || n >= this.#nMax || value.file !== this.file || !Object.is(value.version, this.version))
+    if (n === 0 || n >= runValuesMax || value.file !== this.file || !Object.is(value.version, this.version))
       return false;
     if (n === 1) this.step = value.start - this.first;
     else if (value.start !== this.first + n * this.step) return false;
@@ -163,9 +179,9 @@ class Run {
 
   /** Gives its memory back. */
   release(): void {
-    this.values = new Float64Array(16);
-    this.lines = new Uint32Array(16);
-    this.qualities = new Uint8Array(16);
+    this.values = new Float64Array(0);
+    this.lines = new Uint32Array(0);
+    this.qualities = new Uint8Array(0);
   }
 
   #put({ value, line, quality }: SpooledValue): void {
@@ -178,9 +194,10 @@ class Run {
 
   #grow(): void {
     const { values, lines, qualities } = this;
-    this.values = new Float64Array(values.length * 2);
-    this.lines = new Uint32Array(values.length * 2);
-    this.qualities = new Uint8Array(values.length * 2);
+    const room = Math.max(16, values.length * 2);
+    this.values = new Float64Array(room);
+    this.lines = new Uint32Array(room);
+    this.qualities = new Uint8Array(room);
     this.values.set(values);
     this.lines.set(lines);
     this.qualities.set(qualities);
