@@ -344,6 +344,8 @@ describe("sums", () => {
       expect((await get(`/consumptions/${kind}/month/2024?meters=${power.id},${inbox.id}`)).status).toBe(403);
       expect((await get(`/consumptions/${kind}/month/2024?meters=`)).status).toBe(400);
     }
+    const estimate = await get(`/consumptions/sum/month/2024?meters=${power.id}&metrics=estimated_energy`);
+    expect(estimate.json.errors).toEqual({ metrics: [expect.stringContaining("single meters only")] });
   });
 
   test("of a tree node include its descendants by their factors, only active meters, and can be limited to a type", async () => {

@@ -1,5 +1,6 @@
 import type { Deps } from "../platform/deps.ts";
 import type { Caller } from "../platform/http/endpoint.ts";
+import { invalid } from "../platform/problem.ts";
 import { metersBelow } from "../trees/trees.ts";
 import type { Column, Element } from "./answer-json.ts";
 import { type Asked, type AskedMeter, periodsIn } from "./asked.ts";
@@ -85,6 +86,13 @@ export async function sumElement(
 ): Promise<Element> {
   const zone = asked.timezone ?? summed.zone;
   const wanted = asked.metrics.length > 0 ? asked.metrics : ["energy"];
+  const estimated = wanted.find((name) => estimatedFrom(name) !== undefined);
+  if (estimated !== undefined) {
+    throw invalid(
+      "metrics",
+      `${estimated} is given for single meters only; ask for ${estimatedFrom(estimated)}, or for the meters with multi`,
+    );
+  }
   const periods = periodsIn(
     zone,
     asked,
@@ -93,8 +101,7 @@ export async function sumElement(
   );
   const grids = periods.map((each) => gridOf(asked.granularity, zone, each));
   const columns = [];
-  for (const name of wanted) {
-    const metric = estimatedFrom(name) ?? name;
+  for (const metric of wanted) {
     const members = summed.members.filter((member) => expects(member, metric));
     const [answer] = await querySum(deps.db, {
       members,
@@ -102,7 +109,12 @@ export async function sumElement(
       grids,
       ...(asked.asOf === undefined ? {} : { asOf: asked.asOf }),
     });
-    columns.push({ name, values: answer?.values, present: answer?.present, expected: members.length });
+    columns.push({
+      name: metric,
+      values: answer?.values,
+      present: answer?.present,
+      expected: members.length,
+    });
   }
   return { ids, grids, periods, columns, origin: false, status: false };
 }

@@ -234,6 +234,21 @@ describe("documents", () => {
     expect(await read("hour", "2026100100")).toEqual([5]);
   });
 
+  test("one that claims to come from the future does not keep corrections out", async () => {
+    await ingest(
+      t.db,
+      [
+        versioned(
+          now + 1e12,
+          run("hour", "2026100100", () => 1),
+        ),
+      ],
+      now,
+    );
+    await ingest(t.db, [batch(run("hour", "2026100100", () => 2))], now + 1);
+    expect(await read("hour", "2026100100")).toEqual([2]);
+  });
+
   test("what they replaced is kept, and consumption can be asked as of any instant", async () => {
     const at = (minutes: number) => now + minutes * 60_000;
     await ingest(t.db, [batch(run("hour", "20261001", () => 1))], at(0));
@@ -288,6 +303,13 @@ test("an import is undone: old values return, its own go, later ones stay", asyn
   expect(await read("hour", "20261002")).toEqual([5, ...Array(23).fill(null)]);
   expect(await read("day", "20261001-20261002")).toEqual([24, null]);
   expect(await undo()).toMatchObject({ replaced: 0, removed: 0, derived: 0 });
+});
+
+test("values of a meter that was erased meanwhile leave nothing behind", async () => {
+  await t.db.run(sql`delete from meter where id = ${meter.id}`);
+  const [stored] = await ingest(t.db, [batch(run("hour", "20261001", () => 1))], now);
+  expect(stored?.added).toBe(0);
+  expect(await t.db.rows(sql`select 1 from series where part = 7 and meter_id = ${meter.id}`)).toEqual([]);
 });
 
 test("statistics follow in the same transaction", async () => {

@@ -1,5 +1,5 @@
 import { append, lockPart, type NewChange } from "../changes/changes.ts";
-import { addMetrics, setStats } from "../meters/meters.ts";
+import { addMetrics, rootMeters, setStats } from "../meters/meters.ts";
 import type { Db, Tx } from "../platform/db.ts";
 import { Problem } from "../platform/problem.ts";
 import { type Batch, nothingStored, type Refusal, type RootMeter, type Run, type Stored } from "./batch.ts";
@@ -64,7 +64,11 @@ interface PartWork {
 
 async function ingestPart(tx: Tx, { part, batches, results, now }: PartWork): Promise<void> {
   const head = await lockPart(tx, part);
-  const mine = batches.map((batch) => batch.runs.filter((run) => run.meter.part === part));
+  const wanted = batches.map((batch) => batch.runs.filter((run) => run.meter.part === part));
+  const known = await rootMeters(tx, [...new Set(wanted.flat().map((run) => run.meter.id))]);
+  // A meter may have been erased while this transaction waited for the part: its values have no place any more.
+  const alive = new Set(known.map((root) => root.id));
+  const mine = wanted.map((each) => each.filter((run) => alive.has(run.meter.id)));
   const ids = await ensureSeries(tx, part, mine.flat().map(nameOf));
   const runs = mine.map((each) =>
     each.map(
@@ -81,7 +85,8 @@ async function ingestPart(tx: Tx, { part, batches, results, now }: PartWork): Pr
   const documents = batches.map(
     ({ document }, i): DocumentRow => ({
       doc: first + i,
-      version: document.version ?? now,
+      // A document that claims to come from the future would keep corrections out until then.
+      version: Math.min(document.version ?? now, now),
       rank: document.rank ?? 0,
       source: document.source,
       importId: document.importId ?? null,
