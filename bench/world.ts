@@ -23,6 +23,8 @@ export interface World {
   dataDir: string;
   accountId: string;
   meters: RootMeter[];
+  /** Lets the planner know the tables, as autovacuum does. */
+  analyze(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,6 +71,16 @@ export async function openWorld(count: number, parts: number): Promise<World> {
     dataDir,
     accountId: account.id,
     meters: meters.map(({ id, part, timezone }) => ({ id, part, timezone })),
+    async analyze() {
+      const owner = openDb({
+        url: postgres.ownerUrl,
+        connectionsMax: 1,
+        statementTimeoutMs: 600_000,
+        applicationName: "bench",
+      });
+      await owner.run(sql`analyze`);
+      await owner.close();
+    },
     async stop() {
       await db.close();
       await postgres.stop();

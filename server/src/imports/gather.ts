@@ -16,6 +16,8 @@ import type { Spool } from "./spool.ts";
 /** How files are read. */
 export interface GatherOptions {
   timezone?: string;
+  /** Zone of wall-clock times that nothing in the file places: that of the account. */
+  defaultTimezone?: string;
   unit?: string;
   mapping?: unknown;
   format?: string;

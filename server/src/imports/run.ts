@@ -189,6 +189,7 @@ class Run {
       meter,
       accountZone: account_timezone,
       reading: {
+        defaultTimezone: account_timezone,
         ...(timezone === undefined ? {} : { timezone }),
         ...(unit === undefined ? {} : { unit }),
         ...(mapping === undefined ? {} : { mapping }),

@@ -76,19 +76,25 @@ export async function statsOf(
   return found;
 }
 
-/** Versions of the values of root meters of one part, by `rootId/metric/granularity`: equal versions, equal values. */
+/**
+ * Versions of the values of root meters of one part, in the order of the ids, by `metric/granularity`: equal
+ * versions, equal values.
+ */
 export async function statVersions(
   db: Queryable,
   part: number,
   rootIds: readonly string[],
-): Promise<Map<string, number>> {
+): Promise<ReadonlyMap<string, number>[]> {
   const rows = await db.rows<{ id: string; metric: string; gran: string; version: number }>({
     name: "meters-stat-versions",
     text: `select meter_id as id, metric, gran, version from meter_stat
            where part = $1 and meter_id = any($2::text[])`,
-    values: [part, rootIds],
+    values: [part, [...new Set(rootIds)]],
   });
-  return new Map(rows.map((row) => [`${row.id}/${row.metric}/${row.gran}`, row.version]));
+  const found = Map.groupBy(rows, (row) => row.id);
+  return rootIds.map(
+    (id) => new Map((found.get(id) ?? []).map((row) => [`${row.metric}/${row.gran}`, row.version])),
+  );
 }
 
 const nothing: Stat = { first: null, last: null, min: null, max: null, sum: null, count: 0 };

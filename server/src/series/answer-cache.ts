@@ -14,6 +14,7 @@ const answerBytesMax = 1024 * 1024;
 /** A written answer and what it was written from. */
 interface Kept {
   version: string;
+  etag: string;
   body: Buffer;
 }
 
@@ -26,18 +27,35 @@ export interface AnswerKey {
   shape: string;
 }
 
+/** Where the values of a meter lie: never changes for an id. */
+interface Place {
+  rootId: string;
+  part: number;
+}
+
+/** Versions of the values of a meter, by `metric/granularity`. */
+type Versions = ReadonlyMap<string, number>;
+
+/** A look at a meter: whether it may be read, and what is known of its values meanwhile. */
+export interface Look {
+  resolved: Promise<Resolved>;
+  place?: Place;
+  versions?: Promise<Versions>;
+}
+
 /**
  * Answers that were written before, for those who ask the same again. Rights are asked of the database for every
  * request, and so is the version of the values; only the bytes are remembered, never the permission. Requests that
- * arrive together share both questions.
+ * arrive together share both questions, and both are asked at once when the place of the meter is known.
  */
 export class AnswerCache {
   readonly #kept = new LRUCache<string, Kept>({
     maxSize: cacheBytes,
     sizeCalculation: (kept) => kept.body.length + 500,
   });
+  readonly #places = new LRUCache<string, Place>({ max: 100_000 });
   readonly #resolvers = new LRUCache<string, Batcher<string, Resolved>>({ max: 1_000 });
-  readonly #versions = new LRUCache<number, Batcher<AnswerKey, string>>({ max: 1_000 });
+  readonly #versions = new LRUCache<number, Batcher<string, Versions>>({ max: 1_000 });
   readonly #db: Db;
 
   constructor(db: Db) {
@@ -45,7 +63,7 @@ export class AnswerCache {
   }
 
   /** What the caller may read behind an id: as `resolveForReading`, one statement for many requests. */
-  resolve(caller: Caller | null, id: string): Promise<Resolved> {
+  look(caller: Caller | null, id: string): Look {
     const account = caller?.accountId ?? "";
     let batcher = this.#resolvers.get(account);
     if (batcher === undefined) {
@@ -53,41 +71,44 @@ export class AnswerCache {
       batcher = new Batcher((ids) => resolveForReading(this.#db, who, ids), { most: 500, atOnce: 2 });
       this.#resolvers.set(account, batcher);
     }
-    return batcher.load(id);
+    const resolved = batcher.load(id);
+    const place = this.#places.get(id);
+    if (place === undefined) return { resolved };
+    const versions = this.#versionsOf(place);
+    // When the meter may not be read, nobody waits for its versions.
+    versions.catch(() => undefined);
+    return { resolved, place, versions };
   }
 
   /** Version of the stored values that an answer is made from: equal versions mean equal values. */
-  version(key: AnswerKey): Promise<string> {
-    const { part } = key.meter;
+  async version(key: AnswerKey, askedId: string, look: Look): Promise<string> {
+    const { rootId, part } = key.meter;
+    const isSame = look.place?.rootId === rootId && look.place.part === part;
+    if (!isSame) this.#places.set(askedId, { rootId, part });
+    const versions = await (isSame ? look.versions! : this.#versionsOf({ rootId, part }));
+    return key.metrics.map((metric) => versions.get(`${metric}/${key.granularity}`) ?? 0).join();
+  }
+
+  #versionsOf({ rootId, part }: Place): Promise<Versions> {
     let batcher = this.#versions.get(part);
     if (batcher === undefined) {
-      batcher = new Batcher((keys) => this.#askVersions(part, keys), { most: 500, atOnce: 2 });
+      batcher = new Batcher((ids) => statVersions(this.#db, part, ids), { most: 500, atOnce: 2 });
       this.#versions.set(part, batcher);
     }
-    return batcher.load(key);
+    return batcher.load(rootId);
   }
 
-  async #askVersions(part: number, keys: readonly AnswerKey[]): Promise<string[]> {
-    const found = await statVersions(this.#db, part, [...new Set(keys.map((key) => key.meter.rootId))]);
-    return keys.map(({ meter, granularity, metrics }) =>
-      metrics.map((metric) => found.get(`${meter.rootId}/${metric}/${granularity}`) ?? 0).join(),
-    );
-  }
-
-  /** The bytes of this version, from memory or written now. */
-  async body(key: AnswerKey, version: string, write: () => Promise<Buffer>): Promise<Buffer> {
+  /** The bytes of this version with their entity tag, from memory or written now. */
+  async kept(key: AnswerKey, version: string, write: () => Promise<Buffer>): Promise<Kept> {
     const name = nameOf(key);
-    const kept = this.#kept.get(name);
-    if (kept?.version === version) return kept.body;
+    const known = this.#kept.get(name);
+    if (known?.version === version) return known;
     const body = await write();
-    if (body.length <= answerBytesMax) this.#kept.set(name, { version, body });
-    return body;
+    const etag = `"${createHash("sha1").update(name).update(version).digest("base64url")}"`;
+    const kept = { version, etag, body };
+    if (body.length <= answerBytesMax) this.#kept.set(name, kept);
+    return kept;
   }
-}
-
-/** An entity tag for an answer: changes when its values do. */
-export function etagOf(key: AnswerKey, version: string): string {
-  return `"${createHash("sha1").update(nameOf(key)).update(version).digest("base64url")}"`;
 }
 
 function nameOf({ meter, granularity, metrics, shape }: AnswerKey): string {

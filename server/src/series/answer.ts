@@ -1,7 +1,7 @@
 import type { Deps } from "../platform/deps.ts";
 import { Raw } from "../platform/http/endpoint.ts";
 import { JsonBytes } from "../platform/value-json.ts";
-import { AnswerCache, etagOf } from "./answer-cache.ts";
+import { AnswerCache, type Look } from "./answer-cache.ts";
 import { type Element, writeElements } from "./answer-json.ts";
 import type { Asked, AskedMeter } from "./asked.ts";
 import { meterElements } from "./elements.ts";
@@ -35,7 +35,7 @@ export async function meterAnswer(
   meter: AskedMeter,
   asked: Asked,
   deps: Deps,
-  header: (name: string, value: string) => void,
+  { look, header }: { look: Look; header: (name: string, value: string) => void },
 ): Promise<Raw> {
   const write = async () => bytesOf(await meterElements([meter], asked, deps));
   const metrics = asked.metrics.length > 0 ? asked.metrics : [defaultMetric(meter.type)];
@@ -48,7 +48,7 @@ export async function meterAnswer(
   const shape = `${meter.askedId}/${periods}/${asked.timezone ?? meter.timezone}`;
   const key = { meter, granularity: asked.granularity, metrics, shape };
   const cache = cacheOf(deps.db);
-  const version = await cache.version(key);
-  header("ETag", etagOf(key, version));
-  return new Raw(jsonType, await cache.body(key, version, write));
+  const kept = await cache.kept(key, await cache.version(key, meter.askedId, look), write);
+  header("ETag", kept.etag);
+  return new Raw(jsonType, kept.body);
 }

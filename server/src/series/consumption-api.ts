@@ -32,8 +32,9 @@ const readConsumption = endpoint({
   reply: periodsReply,
   async handle({ params, query: search, who, header }, deps) {
     const asked = askedOf(params, search, consumptionMetrics);
-    const found = readable(await cacheOf(deps.db).resolve(who, params.id), params.id);
-    if (found !== undefined) return meterAnswer(found, asked, deps, header);
+    const look = cacheOf(deps.db).look(who, params.id);
+    const found = readable(await look.resolved, params.id);
+    if (found !== undefined) return meterAnswer(found, asked, deps, { look, header });
     if (who === null) throw missing(who);
     const summed = await treeSum(params.id, who, search.type, deps);
     return answer([await sumElement(summed, asked, { tree_id: params.id }, deps)]);
