@@ -9,20 +9,11 @@ import { JsonBytes } from "../server/src/platform/value-json.ts";
 import { addTotal, decodeRuns, decodeValues, encodeBlock } from "../server/src/series/block-codec.ts";
 import { RunsBuilder, type SourceRuns } from "../server/src/series/block-planes.ts";
 import { SlotSums } from "../server/src/series/slot-sums.ts";
+import { dice } from "./dice.ts";
 
 const meters = 300;
 const hours = 744;
 const rounds = 15;
-
-/** Repeatable noise, 0 … 1 (mulberry32). */
-function dice(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A month of hours of each meter, in thousandths, 1 % gaps. */
 function monthOf(kind: string, meter: number): Float64Array {

@@ -17,7 +17,8 @@ import { migrate } from "../server/src/platform/migrate.ts";
 import { openPostgres } from "../server/src/platform/postgres/postgres.ts";
 import { treeEndpoints } from "../server/src/trees/api.ts";
 import { metersBelow } from "../server/src/trees/trees.ts";
-import { dice, median } from "./world.ts";
+import { dice } from "./dice.ts";
+import { median } from "./world.ts";
 
 const meterCount = 100_000;
 const subaccountCount = 200;

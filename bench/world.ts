@@ -8,6 +8,7 @@ import { type Db, openDb, sql } from "../server/src/platform/db.ts";
 import { migrate } from "../server/src/platform/migrate.ts";
 import { openPostgres } from "../server/src/platform/postgres/postgres.ts";
 import type { RootMeter, Run } from "../server/src/series/series.ts";
+import { dice } from "./dice.ts";
 
 /** The year that is measured: hours in UTC, so that a peer without time zones holds the same. */
 export const yearStart = Date.UTC(2025, 0, 1);
@@ -26,16 +27,6 @@ export interface World {
   /** Lets the planner know the tables, as autovacuum does. */
   analyze(): Promise<void>;
   stop(): Promise<void>;
-}
-
-/** Repeatable noise, 0 to 1 (mulberry32). */
-export function dice(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Opens a fresh database with fsync on and makes `count` meters in `parts` parts. */

@@ -6,7 +6,8 @@ import {
   type Quality,
   type SeriesItem,
 } from "../formats/format.ts";
-import { earliest, isZone, latest, timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
+import { earliest, isZone, latest } from "../platform/time/zone.ts";
 import { Granules } from "./granules.ts";
 import type { MeterBook } from "./meter-book.ts";
 import { plannedMax } from "./meter-book.ts";
@@ -166,7 +167,7 @@ class FileGatherer {
     if (!(start >= earliest && start < latest))
       return void this.#problem("error", "The time is outside of 1970-2099.", line);
     if (start >= this.#options.futureFrom) {
-      return void this.#problem("error", `${timestamp(start)} lies in the future.`, line);
+      return void this.#problem("error", `${formatTimestamp(start)} lies in the future.`, line);
     }
     const granularity = series.granules.kindOf(start, seconds);
     if (granularity === undefined)
@@ -212,7 +213,7 @@ function refusalOfMetric({ metric, unit }: SeriesItem, units: GatherOptions["uni
 
 function noGranule(start: number, seconds: number, zone: string): string {
   return (
-    `The interval of ${seconds} s from ${timestamp(start)} is no 5, 10, 15 or 30 minutes, hour, day or month ` +
+    `The interval of ${seconds} s from ${formatTimestamp(start)} is no 5, 10, 15 or 30 minutes, hour, day or month ` +
     `of ${zone}. If the file belongs to another time zone, state it.`
   );
 }

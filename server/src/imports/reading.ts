@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import type { FileSource } from "../formats/format.ts";
-import { timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
 import { type Gathered, gather } from "./gather.ts";
 import { Granules } from "./granules.ts";
 import {
@@ -150,7 +150,7 @@ export class Reading {
     const [one, other] = rows;
     this.#problems.add(
       "error",
-      `${metric} of meter ${this.#book.meters[meter]!.ean} from ${timestamp(start)} is ${values[one]} in ${place(one)} ` +
+      `${metric} of meter ${this.#book.meters[meter]!.ean} from ${formatTimestamp(start)} is ${values[one]} in ${place(one)} ` +
         `and ${values[other]} in ${place(other)}, and nothing says which is newer. Remove one of them.`,
       { file: this.#fileName(files[other]!), line: lines[other]! },
     );
@@ -167,7 +167,7 @@ export class Reading {
     this.#problems.add(
       "error",
       `Meter ${planned.ean} is stored in the time zone ${known.timezone}, where no ${granularity} begins at ` +
-        `${timestamp(starts[wrong]!)}; the file was read in ${planned.timezone}. State the zone of the meter, or change the meter.`,
+        `${formatTimestamp(starts[wrong]!)}; the file was read in ${planned.timezone}. State the zone of the meter, or change the meter.`,
       { file: this.#fileName(files[wrong]!), line: lines[wrong]! },
     );
   }

@@ -2,7 +2,7 @@ import { accountRefs } from "../accounts/accounts.ts";
 import { type Queryable, sql, type Tx } from "../platform/db.ts";
 import { type Caller, Page } from "../platform/http/endpoint.ts";
 import { newId } from "../platform/id.ts";
-import { timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
 
 /** What can happen to a meter. */
 export type Action = "created" | "updated" | "moved" | "shared" | "assigned" | "received" | "revoked";
@@ -72,7 +72,7 @@ export async function activityOf(
     const actor = actor_id === null ? undefined : actors.get(actor_id);
     return {
       _id: id,
-      created: timestamp(at),
+      created: formatTimestamp(at),
       action,
       actor: actor === undefined ? null : { _id: actor._id, name: actor.name },
       detail,

@@ -1,7 +1,7 @@
 import { type AccountRef, accountRefs } from "../accounts/accounts.ts";
 import { any, type Queryable, type Sql, sql } from "../platform/db.ts";
 import { notFound } from "../platform/problem.ts";
-import { timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
 import type { Box, ControlLevel, MeterType, Representation } from "./reference.ts";
 import { type ConsumptionStats, shownStats, statsOf } from "./stats.ts";
 
@@ -148,7 +148,7 @@ function view(meter: Meter, { accounts, children, stats, paths }: Shown): object
       const holder = account(holder_id);
       return holder === null ? [] : [{ _id: id, holder }];
     }),
-    created: timestamp(meter.created),
+    created: formatTimestamp(meter.created),
     location: meter.location,
     timezone: meter.timezone,
     control_level: meter.control_level,

@@ -1,5 +1,5 @@
 import type { Period } from "../platform/time/period.ts";
-import { timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
 import type { JsonBytes } from "../platform/value-json.ts";
 import { type Grid, pointsOf } from "./grid.ts";
 import { describeFlags } from "./workspace.ts";
@@ -49,7 +49,7 @@ export function writeElements(json: JsonBytes, elements: readonly Element[]): vo
 
 function writePeriod(json: JsonBytes, element: Element, p: number): void {
   const { from, to } = element.periods[p]!;
-  json.raw(`{"start_date":"${timestamp(from)}","end_date":"${timestamp(to - 1000)}"`);
+  json.raw(`{"start_date":"${formatTimestamp(from)}","end_date":"${formatTimestamp(to - 1000)}"`);
   const points = pointsOf(element.grids[p]!);
   for (const column of element.columns) {
     json.raw(`,"${column.name}":`);

@@ -1,6 +1,7 @@
 import { minutesOf } from "../platform/granularity.ts";
 import { granuleStart } from "../platform/time/granule.ts";
-import { earliest, isZone, latest, stretchAt, timestamp } from "../platform/time/zone.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
+import { earliest, isZone, latest, stretchAt } from "../platform/time/zone.ts";
 import type { Batch, Refusal, Run } from "./batch.ts";
 import { metrics } from "./metric.ts";
 
@@ -57,8 +58,8 @@ function checkValues(run: Run, now: number, refuse: (index: number, message: str
 function faultOf(run: Run, start: number, value: number, last: number): string {
   if (Math.abs(value) === Number.POSITIVE_INFINITY) return "the value is not finite";
   if (!(start >= earliest && start < latest)) return "the time is outside 1970-2099";
-  if (start > last) return `${timestamp(start)} lies in the future`;
-  return `no ${run.granularity} of ${run.meter.timezone} begins at ${timestamp(start)}`;
+  if (start > last) return `${formatTimestamp(start)} lies in the future`;
+  return `no ${run.granularity} of ${run.meter.timezone} begins at ${formatTimestamp(start)}`;
 }
 
 /** Whether an instant begins a granule; the stretch of constant offset is remembered, as values come in runs. */

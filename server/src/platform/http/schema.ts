@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { isId } from "../id.ts";
 
+export { formatTimestamp } from "../time/timestamp.ts";
+
 /** An identifier: 24 lower-case hex characters. */
 export function id() {
   return z
@@ -81,11 +83,6 @@ export function timestamp() {
       return z.NEVER;
     })
     .meta({ example: "2019-03-19T09:20:35+0000" });
-}
-
-/** An instant as every answer writes it. `at` is epoch milliseconds; parts of a second are cut off. */
-export function formatTimestamp(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 19)}+0000`;
 }
 
 /** Schema of `formatTimestamp`, for answers. */

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { granularities } from "../granularity.ts";
 import { granuleEnd, granuleLabel, granuleStart, granuleStarts } from "./granule.ts";
 import { parsePeriods, periodIn } from "./period.ts";
-import { isZone, localToUtc, offsetAt, timestamp } from "./zone.ts";
+import { formatTimestamp } from "./timestamp.ts";
+import { isZone, localToUtc, offsetAt } from "./zone.ts";
 
 const zones = [
   "UTC",
@@ -130,7 +131,7 @@ describe("periods", () => {
   const read = (text: string, name = "Europe/Stockholm") =>
     parsePeriods(text).map((period) => {
       const { from, to } = periodIn(name, period, Date.UTC(2026, 10, 23));
-      return [timestamp(from), timestamp(to)];
+      return [formatTimestamp(from), formatTimestamp(to)];
     });
 
   test("each precision stands for all of its length, both sides in any mix", () => {

@@ -95,11 +95,6 @@ export function stretchAt(zone: string, utc: number): { from: number; to: number
   return { from, to: table.since[i + 1] ?? Number.POSITIVE_INFINITY, offset: table.offsets[i]! };
 }
 
-/** `2017-05-31T23:00:00+0000`: an instant as the API writes it. */
-export function timestamp(utc: number): string {
-  return `${new Date(utc).toISOString().slice(0, 19)}+0000`;
-}
-
 /** Stretches of constant offset that cover [from, to), in order. */
 export function* stretches(
   zone: string,
