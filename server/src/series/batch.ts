@@ -42,7 +42,7 @@ export interface Document {
   version?: number;
   /** The higher one wins, before the version is looked at. */
   rank?: number;
-  /** The import that it belongs to: batches of one import share one document. */
+  /** The import that it belongs to; what all its documents wrote can be undone together. */
   importId?: string;
 }
 
