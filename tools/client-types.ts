@@ -48,6 +48,11 @@ function documentOfServer(): Document {
     uploadBytesMax: 1,
     expandedBytesMax: 1,
     tokenInQuery: false,
+    egressAllow: [],
+    smtpUrl: null,
+    smtpFrom: "",
+    changeDays: 1,
+    deliveryDays: 1,
   };
   return openApi({ endpoints, version: "", settings }) as unknown as Document;
 }

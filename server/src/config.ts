@@ -8,7 +8,7 @@ import { Problem } from "./platform/problem.ts";
 interface About {
   /** One or two sentences for `--help` and the configuration page. */
   about: string;
-  group: "Server" | "Database" | "Keys" | "Limits" | "Access";
+  group: "Server" | "Database" | "Keys" | "Limits" | "Access" | "Network";
   /** Placeholder of the value in `--help`. */
   value: string;
   /** Environment variable when it is not `METERTREE_` and the key. */
@@ -273,6 +273,44 @@ export const configSchema = z.object({
       value: "origins",
       without: "none; any page may call with a token",
     }),
+  egressAllow: list(isAddressRange, "must be IP addresses or ranges (10.0.0.0/8) with commas between them")
+    .default([])
+    .register(abouts, {
+      about:
+        "Private addresses that exports, webhooks and connections may reach, such as a file server in the own network.",
+      group: "Network",
+      value: "addresses",
+      without: "none; only public addresses are reached",
+    }),
+  smtpUrl: text()
+    .refine((value) => /^smtps?:$/.test(URL.parse(value)?.protocol ?? ""), {
+      error: "must be an address such as smtps://user:password@mail.example.com:465",
+    })
+    .nullable()
+    .default(null)
+    .register(abouts, {
+      about: "Mail server that exports and notices are sent through.",
+      group: "Network",
+      value: "url",
+      isSecret: true,
+      without: "nothing is mailed",
+    }),
+  smtpFrom: text().default("metertree@localhost").register(abouts, {
+    about: "Sender of mails.",
+    group: "Network",
+    value: "address",
+  }),
+  changeDays: wholeNumber(1, 3650).default(90).register(abouts, {
+    about:
+      "Days for which the log of changes is kept. A stream that nobody reads for longer gets all present values again.",
+    group: "Limits",
+    value: "days",
+  }),
+  deliveryDays: wholeNumber(1, 3650).default(30).register(abouts, {
+    about: "Days for which exported files, runs and webhook deliveries are kept.",
+    group: "Limits",
+    value: "days",
+  }),
   metricsToken: z
     .string()
     .min(16, "must have at least 16 characters")

@@ -26,5 +26,10 @@ export function settingsOf(config: Config): Settings {
     uploadBytesMax: config.uploadBytesMax,
     expandedBytesMax: config.expandedBytesMax,
     tokenInQuery: config.tokenInQuery,
+    egressAllow: config.egressAllow,
+    smtpUrl: config.smtpUrl,
+    smtpFrom: config.smtpFrom,
+    changeDays: config.changeDays,
+    deliveryDays: config.deliveryDays,
   };
 }

@@ -161,6 +161,12 @@ export const testSettings: Settings = {
   uploadBytesMax: 10_000_000,
   expandedBytesMax: 100_000_000,
   tokenInQuery: true,
+  // Servers of tests are on this machine.
+  egressAllow: ["127.0.0.0/8", "::1/128"],
+  smtpUrl: null,
+  smtpFrom: "metertree@metertree.test",
+  changeDays: 90,
+  deliveryDays: 30,
 };
 
 const testKeys = { text: "5e".repeat(32) };

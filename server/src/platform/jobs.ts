@@ -12,7 +12,13 @@ import type { Deps } from "./deps.ts";
  * commits and never otherwise. A job runs at least once, so its work must be safe to repeat.
  */
 export interface Jobs {
-  send(tx: Tx, name: string, data: object): Promise<void>;
+  send(tx: Tx, name: string, data: object, options?: SendOptions): Promise<void>;
+}
+
+/** When a job runs. */
+export interface SendOptions {
+  /** Not before this instant, epoch ms; at once by default. */
+  notBefore?: number;
 }
 
 /** One kind of job: what `app.ts` lists. */
@@ -66,10 +72,13 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
   const stopping = new AbortController();
   const open = () => (opening ??= openBoss(options));
   return {
-    async send(tx, name, data) {
+    async send(tx, name, data, { notBefore } = {}) {
       const boss = await open();
       const db = { executeSql: (text: string, values?: unknown[]) => tx.connection.query(text, values) };
-      await boss.send(name, data, { db });
+      await boss.send(name, data, {
+        db,
+        ...(notBefore === undefined ? {} : { startAfter: new Date(notBefore) }),
+      });
     },
     async work(kinds, deps) {
       presence = await announce(options);

@@ -52,7 +52,16 @@ export type IdKind =
   | "meter_or_tree"
   | "import"
   | "mapping"
-  | "open_channel";
+  | "open_channel"
+  | "stream"
+  | "webhook"
+  | "webhook_delivery"
+  | "export"
+  | "export_run"
+  | "invoice"
+  | "invoice_template"
+  | "price_model"
+  | "calculated_metric";
 
 export interface EndpointSpec<
   P extends z.ZodType,

@@ -1,0 +1,1 @@
+-- Streams: cursors of accounts over the log of changes.

@@ -1,0 +1,1 @@
+-- Webhooks: where events are posted to, and every delivery.

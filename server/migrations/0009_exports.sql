@@ -1,0 +1,1 @@
+-- Exports: a stream written to files on a schedule, and delivered.

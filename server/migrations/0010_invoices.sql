@@ -1,0 +1,1 @@
+-- Invoices: documents, their rows, and the costs that follow.

@@ -1,0 +1,1 @@
+-- Price models, and the meters whose costs are calculated with them.
