@@ -1,5 +1,10 @@
-import type { Format } from "./item.ts";
 import { Fault } from "./problems.ts";
+
+/** What recognises a file: a format of values or of invoices. */
+interface Recogniser {
+  name: string;
+  detect(head: Uint8Array, fileName: string): number;
+}
 
 /** Below this a format only says that it could perhaps read the file. */
 const sureFrom = 0.1;
@@ -10,11 +15,11 @@ const ambiguousWithin = 0.05;
  * The format of a file by its first bytes and name, or the format called `wanted`.
  * @throws Fault when no format or more than one fits
  */
-export function chooseFormat(
+export function chooseFormat<Kind extends Recogniser>(
   head: Uint8Array,
   fileName: string,
-  { formats, wanted }: { formats: readonly Format[]; wanted?: string | undefined },
-): Format {
+  { formats, wanted }: { formats: readonly Kind[]; wanted?: string | undefined },
+): Kind {
   if (wanted !== undefined) {
     const format = formats.find(({ name }) => name === wanted);
     if (format !== undefined) return format;
@@ -36,4 +41,4 @@ export function chooseFormat(
   return first.format;
 }
 
-const listed = (formats: readonly Format[]) => formats.map(({ name }) => name).join(", ");
+const listed = (formats: readonly Recogniser[]) => formats.map(({ name }) => name).join(", ");

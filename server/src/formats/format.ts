@@ -12,6 +12,8 @@ export {
   type InspectOptions,
   inspectFile,
 } from "./inspect.ts";
+export type * from "./invoice.ts";
+export { invoiceFormats, readInvoice } from "./invoice-formats.ts";
 export type * from "./item.ts";
 export { type Proposal, proposeMapping } from "./mapper/mapper.ts";
 export { type Mapping, parseMapping } from "./mapper/mapping.ts";

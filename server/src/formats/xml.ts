@@ -4,8 +4,8 @@ import { Fault } from "./problems.ts";
 
 const depthMax = 64;
 const attributesMax = 256;
-/** Longest text, comment or tag; the parser keeps it in memory until it ends and handles it in one go. */
-const nodeLengthMax = 1_000_000;
+/** Longest text, comment or tag unless stated; the parser keeps it in memory until it ends and handles it in one go. */
+const nodeLengthMaxDefault = 1_000_000;
 const documentType = "<!doctype";
 /** Bytes looked at to find the encoding: a byte order mark and the XML declaration fit. */
 const sniffBytes = 256;
@@ -39,8 +39,11 @@ export class XmlReader {
   #decoder: TextDecoder | undefined;
   #tail = "";
   #sinceNode = 0;
+  readonly #nodeLengthMax: number;
 
-  constructor(handler: XmlHandler) {
+  /** @param limits.nodeLengthMax characters that one text, comment or tag may have */
+  constructor(handler: XmlHandler, { nodeLengthMax = nodeLengthMaxDefault } = {}) {
+    this.#nodeLengthMax = nodeLengthMax;
     const parser = this.#parser;
     // Few handlers: with nine of them V8 kept the parser as a dictionary, which was four times slower.
     parser.on("error", (error) => {
@@ -132,9 +135,9 @@ export class XmlReader {
     // Counted before parsing: an element or text that ends in this piece sets it back.
     this.#sinceNode += text.length;
     this.#parser.write(text);
-    if (this.#sinceNode > nodeLengthMax) {
+    if (this.#sinceNode > this.#nodeLengthMax) {
       throw new Fault(
-        `A single text, comment or tag is longer than ${nodeLengthMax} characters.`,
+        `A single text, comment or tag is longer than ${this.#nodeLengthMax} characters.`,
         this.#here(),
       );
     }

@@ -1,0 +1,288 @@
+import type {
+  DecimalText,
+  InvoiceFormat,
+  InvoiceParty,
+  InvoicePeriod,
+  InvoiceRow,
+  InvoiceVatGroup,
+  ParsedInvoice,
+} from "../invoice.ts";
+import {
+  dayIn,
+  decimalIn,
+  Exact,
+  needed,
+  negated,
+  periodOf,
+  priceOfOne,
+  priceUnitOf,
+} from "../invoice-fields.ts";
+import { creditCodes, kindOf, meteringPointIn, propertyMeteringPoint } from "../invoice-terms.ts";
+import { Fault } from "../problems.ts";
+import { readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
+
+const namespaces = /urn:oasis:names:specification:ubl:schema:xsd:(Invoice|CreditNote)-2/;
+/** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
+const invoicedObject = "130";
+
+/**
+ * UBL 2.1 invoices and credit notes, as in Peppol BIS Billing 3 and XRechnung. Terms are those of EN 16931.
+ */
+export const ubl: InvoiceFormat = {
+  name: "ubl",
+  title: "UBL 2.1 invoice or credit note (Peppol BIS 3, XRechnung)",
+  detect: (head) => (namespaces.test(xmlHead(head) ?? "") ? 1 : 0),
+  async read(bytes) {
+    const root = await readXmlTree(bytes);
+    if (root.name !== "Invoice" && root.name !== "CreditNote") {
+      throw new Fault(`The document is a ${root.name}, no Invoice or CreditNote of UBL.`, {
+        line: root.line,
+      });
+    }
+    return [new UblDocument(root).read()];
+  },
+};
+
+class UblDocument {
+  readonly #root: XmlNode;
+  readonly #currency: string;
+  readonly #credit: boolean;
+  readonly #code: string;
+
+  constructor(root: XmlNode) {
+    this.#root = root;
+    this.#currency = needed(root, "DocumentCurrencyCode").text;
+    this.#code =
+      root.textAt("InvoiceTypeCode") ?? root.textAt("CreditNoteTypeCode") ?? (isNote(root) ? "381" : "380");
+    this.#credit = isNote(root) || creditCodes.has(this.#code);
+  }
+
+  read(): ParsedInvoice {
+    const root = this.#root;
+    const due = root.at("DueDate") ?? root.at("PaymentMeans", "PaymentDueDate");
+    const buyer = root.at("AccountingCustomerParty", "Party");
+    const totals = needed(root, "LegalMonetaryTotal");
+    return {
+      format: ubl.name,
+      number: needed(root, "ID").text,
+      kind: this.#credit ? "credit" : kindOf(this.#code),
+      replaces: root.all("BillingReference", "InvoiceDocumentReference", "ID").map(({ text }) => text),
+      issued: dayIn(needed(root, "IssueDate")),
+      due: due === undefined || due.text === "" ? null : dayIn(due),
+      currency: this.#currency,
+      seller: party(needed(root, "AccountingSupplierParty", "Party")),
+      buyer: buyer === undefined ? null : party(buyer),
+      period: period(root),
+      meteringPoints: this.#meteringPoints(),
+      rows: this.#rows(),
+      totals: {
+        net: this.#amount(needed(totals, "TaxExclusiveAmount")),
+        vat: this.#vat(totals),
+        gross: this.#amount(needed(totals, "TaxInclusiveAmount")),
+        prepaid: this.#amountOr0(totals.at("PrepaidAmount")),
+        rounding: this.#amountOr0(totals.at("PayableRoundingAmount")),
+        payable: this.#amount(needed(totals, "PayableAmount")),
+      },
+      ...this.#vatGroups(),
+    };
+  }
+
+  /** Credit notes print what they credit as positive amounts. */
+  #signed(text: DecimalText): DecimalText {
+    return this.#credit ? negated(text) : text;
+  }
+
+  #amount(node: XmlNode): DecimalText {
+    const currency = node.attribute("currencyID");
+    if (currency !== undefined && currency !== this.#currency) {
+      throw new Fault(
+        `${node.name} is in ${currency} but the invoice in ${this.#currency}: an invoice has one currency.`,
+        { line: node.line, field: node.name },
+      );
+    }
+    return this.#signed(decimalIn(node));
+  }
+
+  #amountOr0(node: XmlNode | undefined): DecimalText {
+    return node === undefined || node.text === "" ? "0" : this.#amount(node);
+  }
+
+  /** The total in the currency of the document: a second one repeats it in the currency of the tax authority. */
+  #taxTotals(): XmlNode[] {
+    return this.#root.all("TaxTotal").filter((total) => {
+      const currency = total.at("TaxAmount")?.attribute("currencyID");
+      return currency === undefined || currency === this.#currency;
+    });
+  }
+
+  #vat(totals: XmlNode): DecimalText {
+    const printed = this.#taxTotals().flatMap((total) => total.all("TaxAmount"));
+    if (printed.length > 0) {
+      const amounts = printed.map((node) => this.#amount(node));
+      return amounts.length === 1 ? amounts[0]! : Exact.sum(...amounts).toFixed();
+    }
+    const net = decimalIn(needed(totals, "TaxExclusiveAmount"));
+    // Without VAT nothing needs to be printed; otherwise the amount is missing.
+    if (new Exact(net).eq(decimalIn(needed(totals, "TaxInclusiveAmount")))) return "0";
+    throw new Fault(
+      `The invoice has no TaxTotal in ${this.#currency}. Ask the sender for a complete invoice.`,
+      {
+        line: totals.line,
+        field: "TaxTotal",
+      },
+    );
+  }
+
+  #vatGroups(): { vatGroups?: InvoiceVatGroup[] } {
+    const printed = this.#taxTotals().flatMap((total) => total.all("TaxSubtotal"));
+    if (printed.length === 0) return {};
+    const vatGroups = printed.map((group) => {
+      const percent = group.at("TaxCategory", "Percent") ?? group.at("Percent");
+      return {
+        rate: percent === undefined ? null : decimalIn(percent),
+        net: this.#amount(needed(group, "TaxableAmount")),
+        vat: this.#amount(needed(group, "TaxAmount")),
+      };
+    });
+    return { vatGroups };
+  }
+
+  #meteringPoints(): string[] {
+    const named = this.#root
+      .all("AdditionalDocumentReference")
+      .filter((reference) => reference.textAt("DocumentTypeCode") === invoicedObject)
+      .flatMap((reference) => reference.textAt("ID") ?? []);
+    const delivered = this.#root.all("Delivery", "DeliveryLocation", "ID").flatMap(meteringPointIn);
+    const noted = this.#root.all("Note").flatMap(meteringPointIn);
+    return [...new Set(named.length > 0 ? named : [...delivered, ...noted])];
+  }
+
+  #rows(): InvoiceRow[] {
+    const items = this.#root.children.filter(
+      ({ name }) => name === "InvoiceLine" || name === "CreditNoteLine",
+    );
+    if (items.length === 0) {
+      throw new Fault("The invoice has no lines.", { line: this.#root.line, field: "InvoiceLine" });
+    }
+    const rows = items.map((line) => this.#item(line));
+    const whole = this.#root.all("AllowanceCharge").map((node) => this.#allowance(node));
+    return [...rows, ...whole].map((row, at) => ({ ...row, line: at + 1 }));
+  }
+
+  #item(line: XmlNode): Omit<InvoiceRow, "line"> {
+    const quantity = line.at("InvoicedQuantity") ?? line.at("CreditedQuantity");
+    const item = line.at("Item");
+    const percent = item?.at("ClassifiedTaxCategory", "Percent");
+    const printed = quantity === undefined || quantity.text === "" ? null : decimalIn(quantity);
+    const amount = decimalIn(needed(line, "LineExtensionAmount"));
+    this.#amount(needed(line, "LineExtensionAmount"));
+    const names = [item?.textAt("Name"), item?.textAt("Description"), line.textAt("Note")];
+    const quantityUnit = quantity?.attribute("unitCode") ?? null;
+    return {
+      description: names.find((name) => name !== undefined) ?? "",
+      code:
+        item?.textAt("SellersItemIdentification", "ID") ??
+        item?.textAt("StandardItemIdentification", "ID") ??
+        item?.textAt("CommodityClassification", "ItemClassificationCode") ??
+        null,
+      meteringPoint: rowMeteringPoint(line),
+      period: period(line),
+      quantity: printed === null ? null : this.#signed(printed),
+      quantityUnit,
+      ...this.#price(line, { quantity: printed, quantityUnit, net: amount }),
+      amount: this.#signed(amount),
+      vatRate: percent === undefined ? null : decimalIn(percent),
+      kind: "item",
+    };
+  }
+
+  #price(
+    line: XmlNode,
+    {
+      quantity,
+      quantityUnit,
+      net,
+    }: { quantity: DecimalText | null; quantityUnit: string | null; net: DecimalText },
+  ): Pick<InvoiceRow, "price" | "priceUnit"> {
+    const printed = line.at("Price", "PriceAmount");
+    if (printed === undefined || printed.text === "") return { price: null, priceUnit: null };
+    const base = line.at("Price", "BaseQuantity");
+    this.#amount(printed);
+    const price = priceOfOne({
+      amount: decimalIn(printed),
+      base: base === undefined ? null : decimalIn(base),
+      quantity,
+      net,
+    });
+    const unit = base?.attribute("unitCode") ?? quantityUnit;
+    return { price, priceUnit: price === null ? null : priceUnitOf(this.#currency, unit) };
+  }
+
+  #allowance(node: XmlNode): Omit<InvoiceRow, "line"> {
+    const indicator = needed(node, "ChargeIndicator");
+    if (indicator.text !== "true" && indicator.text !== "false") {
+      throw new Fault(`ChargeIndicator holds neither true nor false.`, {
+        line: indicator.line,
+        field: indicator.name,
+      });
+    }
+    const charge = indicator.text === "true";
+    const amount = this.#amount(needed(node, "Amount"));
+    const percent = node.at("TaxCategory", "Percent");
+    const code = node.textAt("AllowanceChargeReasonCode") ?? null;
+    return {
+      description: node.textAt("AllowanceChargeReason") ?? (charge ? "Charge" : "Allowance"),
+      code,
+      meteringPoint: null,
+      period: null,
+      quantity: null,
+      quantityUnit: null,
+      price: null,
+      priceUnit: null,
+      amount: charge ? amount : negated(amount),
+      vatRate: percent === undefined ? null : decimalIn(percent),
+      kind: charge ? "charge" : "allowance",
+    };
+  }
+}
+
+const isNote = (root: XmlNode) => root.name === "CreditNote";
+
+function period(node: XmlNode): InvoicePeriod | null {
+  return periodOf(node.at("InvoicePeriod", "StartDate"), node.at("InvoicePeriod", "EndDate"));
+}
+
+function party(node: XmlNode): InvoiceParty {
+  const vat = node
+    .all("PartyTaxScheme")
+    .find((scheme) => (scheme.textAt("TaxScheme", "ID") ?? "VAT") === "VAT")
+    ?.textAt("CompanyID");
+  return {
+    name:
+      node.textAt("PartyLegalEntity", "RegistrationName") ??
+      node.textAt("PartyName", "Name") ??
+      node.textAt("Contact", "Name") ??
+      "",
+    id:
+      node.textAt("PartyLegalEntity", "CompanyID") ??
+      vat ??
+      node.textAt("PartyIdentification", "ID") ??
+      node.textAt("EndpointID") ??
+      null,
+  };
+}
+
+/** Where energy invoices name the metering point of a line, the surest place first. */
+function rowMeteringPoint(line: XmlNode): string | null {
+  const referenced = line
+    .all("DocumentReference")
+    .find((reference) => (reference.textAt("DocumentTypeCode") ?? invoicedObject) === invoicedObject)
+    ?.textAt("ID");
+  if (referenced !== undefined) return referenced;
+  for (const property of line.all("Item", "AdditionalItemProperty")) {
+    const named = propertyMeteringPoint(property.textAt("Name") ?? "", property.textAt("Value") ?? "");
+    if (named !== undefined) return named;
+  }
+  const loose = [...line.all("Delivery", "DeliveryLocation", "ID"), ...line.all("Note")];
+  return loose.flatMap(meteringPointIn)[0] ?? null;
+}
