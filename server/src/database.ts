@@ -80,6 +80,11 @@ function placeOf(url: string): string {
   return `${host}:${port}/${database ?? ""}`;
 }
 
+/** Port of the database: nothing that a tenant names is ever reached at it. */
+export function portOf(database: Database): number {
+  return new pg.Client({ connectionString: database.runtime.url }).port;
+}
+
 type Roles = Pick<Database, "ownerUrl" | "runtime" | "runtimeRole">;
 
 async function rolesOf(config: Config, url: string): Promise<Roles> {

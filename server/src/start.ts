@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
-import { checkRole, type Database, migrateDatabase, openDatabase, openPool } from "./database.ts";
+import { checkRole, type Database, migrateDatabase, openDatabase, openPool, portOf } from "./database.ts";
 import { systemClock } from "./platform/clock.ts";
 import type { Deps } from "./platform/deps.ts";
+import { makeEgress } from "./platform/egress/egress.ts";
 import { openJobs } from "./platform/jobs.ts";
 import { makeLog } from "./platform/log.ts";
 import { loadKeys } from "./platform/secrets.ts";
@@ -56,7 +57,9 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const jobs = openJobs({ ...database.runtime, db, log });
     ends.push(() => jobs.stop(drainMs));
     const settings = settingsOf(config);
-    const deps: Deps = { db, clock: systemClock, log, keys, jobs, settings };
+    const egress = makeEgress({ allow: settings.egressAllow, portsNever: [portOf(database)] });
+    ends.push(() => egress.close());
+    const deps: Deps = { db, clock: systemClock, log, keys, jobs, settings, egress };
     const app = makeApp(config, deps);
     ends.push(() => app.close());
     const url = await listen(app, config, options.portsTried ?? 1);

@@ -1,6 +1,7 @@
 import type { Clock } from "../../server/src/platform/clock.ts";
 import type { Db } from "../../server/src/platform/db.ts";
 import type { Deps, Settings } from "../../server/src/platform/deps.ts";
+import { type Egress, makeEgress } from "../../server/src/platform/egress/egress.ts";
 import type { Authenticate } from "../../server/src/platform/http/access.ts";
 import type { Caller, Endpoint } from "../../server/src/platform/http/endpoint.ts";
 import type { Rate } from "../../server/src/platform/http/rate-limit.ts";
@@ -40,6 +41,8 @@ export interface TestApiOptions {
   keys?: Keys;
   jobs?: Jobs;
   settings?: Partial<Settings>;
+  /** The way out; by default it reaches what the settings allow. */
+  egress?: Egress;
   rate?: Rate | null;
   /** Do not make a database: handlers that ask it fail. */
   withoutDatabase?: boolean;
@@ -95,6 +98,7 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
   const sentJobs: SentJob[] = [];
   const callers = new Map<string, Caller>();
   const db = database?.db ?? absent<Db>("database");
+  const settings = { ...testSettings, ...options.settings };
   const deps: Deps = {
     db,
     clock,
@@ -105,7 +109,8 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
     jobs: options.jobs ?? {
       send: async (_tx, name, data) => void sentJobs.push({ name, data }),
     },
-    settings: { ...testSettings, ...options.settings },
+    settings,
+    egress: options.egress ?? makeEgress({ allow: settings.egressAllow }),
   };
   const server = buildServer({
     endpoints: options.endpoints ?? [],
@@ -146,6 +151,7 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
     },
     async close() {
       await server.close();
+      await deps.egress.close();
       await database?.drop();
     },
   };

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "./clock.ts";
 import type { Db } from "./db.ts";
+import type { Egress } from "./egress/egress.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Keys } from "./secrets.ts";
 
@@ -12,6 +13,8 @@ export interface Deps {
   keys: Keys;
   jobs: Jobs;
   settings: Settings;
+  /** The way out to machines that tenants name. */
+  egress: Egress;
 }
 
 /** The part of the configuration that handlers need. */
