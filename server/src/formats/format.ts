@@ -13,10 +13,11 @@ export {
   inspectFile,
 } from "./inspect.ts";
 export type * from "./invoice.ts";
-export { invoiceFormats, readInvoice } from "./invoice-formats.ts";
+export { invoiceFormats, readInvoice, recognisesInvoice } from "./invoice-formats.ts";
 export type * from "./item.ts";
 export { type Proposal, proposeMapping } from "./mapper/mapper.ts";
 export { type Mapping, parseMapping } from "./mapper/mapping.ts";
 export { type OpenedFile, type OpenOptions, openFiles } from "./open.ts";
 export { Fault, type Place, Problems, problemsMax } from "./problems.ts";
+export { unitName } from "./unit-codes.ts";
 export { type Scale, scaleOf, type Unit, unitOf } from "./units.ts";

@@ -39,6 +39,61 @@ export function negated(text: DecimalText): DecimalText {
   return text.startsWith("-") ? text.slice(1) : `-${text}`;
 }
 
+/** How the amounts of a document are written. */
+interface AmountNotation {
+  /** Currency of the document, ISO 4217. */
+  currency: string;
+  /** Attribute that repeats the currency at an amount. */
+  attribute: string;
+  mark?: "." | ",";
+  /** Turns the sign: the document prints as positive what it credits. */
+  turned: boolean;
+}
+
+/** Reads the amounts of one document, which are all in its currency. */
+export class Amounts {
+  readonly #notation: AmountNotation;
+
+  constructor(notation: AmountNotation) {
+    this.#notation = notation;
+  }
+
+  get currency(): string {
+    return this.#notation.currency;
+  }
+
+  /**
+   * The amount in an element, signed as the document means it.
+   * @throws Fault when it is no amount, or in another currency
+   */
+  in(node: XmlNode): DecimalText {
+    return this.signed(this.printed(node));
+  }
+
+  /** As `in`, with the sign as printed: prices. */
+  printed(node: XmlNode): DecimalText {
+    const { currency, attribute } = this.#notation;
+    const own = node.attribute(attribute);
+    if (own !== undefined && own !== currency) {
+      throw new Fault(
+        `${node.name} is in ${shown(own)} but the invoice in ${currency}: only invoices in one currency can be read.`,
+        { line: node.line, field: node.name },
+      );
+    }
+    return decimalIn(node, this.#notation);
+  }
+
+  /** As `in`; 0 when there is no such element or it is empty. */
+  orZero(node: XmlNode | undefined): DecimalText {
+    return node === undefined || node.text === "" ? "0" : this.in(node);
+  }
+
+  /** A quantity or amount with the sign that it has for the buyer. */
+  signed(printed: DecimalText): DecimalText {
+    return this.#notation.turned ? negated(printed) : printed;
+  }
+}
+
 /**
  * A day as `2024-12-31`, also with a zone or time after it, or `20241231`.
  * @throws Fault for what is no day

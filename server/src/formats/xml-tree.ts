@@ -43,9 +43,13 @@ export class XmlNode {
 
   /** The first element at the end of a path of names. */
   at(...path: readonly string[]): XmlNode | undefined {
-    let node: XmlNode | undefined = this;
-    for (const name of path) node = node?.children.find((child) => child.name === name);
-    return node;
+    const [name, ...rest] = path;
+    if (name === undefined) return this;
+    for (const child of this.children) {
+      const found = child.name === name ? child.at(...rest) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** All elements at the end of a path of names, in the order of the document. */

@@ -8,6 +8,7 @@ import type {
   ParsedInvoice,
 } from "../invoice.ts";
 import {
+  Amounts,
   dayIn,
   decimalIn,
   Exact,
@@ -45,16 +46,17 @@ export const ubl: InvoiceFormat = {
 
 class UblDocument {
   readonly #root: XmlNode;
-  readonly #currency: string;
+  readonly #amounts: Amounts;
   readonly #credit: boolean;
   readonly #code: string;
 
   constructor(root: XmlNode) {
     this.#root = root;
-    this.#currency = needed(root, "DocumentCurrencyCode").text;
     this.#code =
       root.textAt("InvoiceTypeCode") ?? root.textAt("CreditNoteTypeCode") ?? (isNote(root) ? "381" : "380");
     this.#credit = isNote(root) || creditCodes.has(this.#code);
+    const currency = needed(root, "DocumentCurrencyCode").text;
+    this.#amounts = new Amounts({ currency, attribute: "currencyID", turned: this.#credit });
   }
 
   read(): ParsedInvoice {
@@ -66,66 +68,49 @@ class UblDocument {
       format: ubl.name,
       number: needed(root, "ID").text,
       kind: this.#credit ? "credit" : kindOf(this.#code),
-      replaces: root.all("BillingReference", "InvoiceDocumentReference", "ID").map(({ text }) => text),
+      replaces: root
+        .all("BillingReference", "InvoiceDocumentReference", "ID")
+        .map(({ text }) => text)
+        .filter((earlier) => earlier !== ""),
       issued: dayIn(needed(root, "IssueDate")),
       due: due === undefined || due.text === "" ? null : dayIn(due),
-      currency: this.#currency,
+      currency: this.#amounts.currency,
       seller: party(needed(root, "AccountingSupplierParty", "Party")),
       buyer: buyer === undefined ? null : party(buyer),
       period: period(root),
       meteringPoints: this.#meteringPoints(),
       rows: this.#rows(),
       totals: {
-        net: this.#amount(needed(totals, "TaxExclusiveAmount")),
+        net: this.#amounts.in(needed(totals, "TaxExclusiveAmount")),
         vat: this.#vat(totals),
-        gross: this.#amount(needed(totals, "TaxInclusiveAmount")),
-        prepaid: this.#amountOr0(totals.at("PrepaidAmount")),
-        rounding: this.#amountOr0(totals.at("PayableRoundingAmount")),
-        payable: this.#amount(needed(totals, "PayableAmount")),
+        gross: this.#amounts.in(needed(totals, "TaxInclusiveAmount")),
+        prepaid: this.#amounts.orZero(totals.at("PrepaidAmount")),
+        rounding: this.#amounts.orZero(totals.at("PayableRoundingAmount")),
+        payable: this.#amounts.in(needed(totals, "PayableAmount")),
       },
       ...this.#vatGroups(),
     };
-  }
-
-  /** Credit notes print what they credit as positive amounts. */
-  #signed(text: DecimalText): DecimalText {
-    return this.#credit ? negated(text) : text;
-  }
-
-  #amount(node: XmlNode): DecimalText {
-    const currency = node.attribute("currencyID");
-    if (currency !== undefined && currency !== this.#currency) {
-      throw new Fault(
-        `${node.name} is in ${currency} but the invoice in ${this.#currency}: an invoice has one currency.`,
-        { line: node.line, field: node.name },
-      );
-    }
-    return this.#signed(decimalIn(node));
-  }
-
-  #amountOr0(node: XmlNode | undefined): DecimalText {
-    return node === undefined || node.text === "" ? "0" : this.#amount(node);
   }
 
   /** The total in the currency of the document: a second one repeats it in the currency of the tax authority. */
   #taxTotals(): XmlNode[] {
     return this.#root.all("TaxTotal").filter((total) => {
       const currency = total.at("TaxAmount")?.attribute("currencyID");
-      return currency === undefined || currency === this.#currency;
+      return currency === undefined || currency === this.#amounts.currency;
     });
   }
 
   #vat(totals: XmlNode): DecimalText {
     const printed = this.#taxTotals().flatMap((total) => total.all("TaxAmount"));
     if (printed.length > 0) {
-      const amounts = printed.map((node) => this.#amount(node));
+      const amounts = printed.map((node) => this.#amounts.in(node));
       return amounts.length === 1 ? amounts[0]! : Exact.sum(...amounts).toFixed();
     }
     const net = decimalIn(needed(totals, "TaxExclusiveAmount"));
     // Without VAT nothing needs to be printed; otherwise the amount is missing.
     if (new Exact(net).eq(decimalIn(needed(totals, "TaxInclusiveAmount")))) return "0";
     throw new Fault(
-      `The invoice has no TaxTotal in ${this.#currency}. Ask the sender for a complete invoice.`,
+      `The invoice has no TaxTotal in ${this.#amounts.currency}. Ask the sender for a complete invoice.`,
       {
         line: totals.line,
         field: "TaxTotal",
@@ -140,8 +125,8 @@ class UblDocument {
       const percent = group.at("TaxCategory", "Percent") ?? group.at("Percent");
       return {
         rate: percent === undefined ? null : decimalIn(percent),
-        net: this.#amount(needed(group, "TaxableAmount")),
-        vat: this.#amount(needed(group, "TaxAmount")),
+        net: this.#amounts.in(needed(group, "TaxableAmount")),
+        vat: this.#amounts.in(needed(group, "TaxAmount")),
       };
     });
     return { vatGroups };
@@ -174,8 +159,7 @@ class UblDocument {
     const item = line.at("Item");
     const percent = item?.at("ClassifiedTaxCategory", "Percent");
     const printed = quantity === undefined || quantity.text === "" ? null : decimalIn(quantity);
-    const amount = decimalIn(needed(line, "LineExtensionAmount"));
-    this.#amount(needed(line, "LineExtensionAmount"));
+    const net = this.#amounts.printed(needed(line, "LineExtensionAmount"));
     const names = [item?.textAt("Name"), item?.textAt("Description"), line.textAt("Note")];
     const quantityUnit = quantity?.attribute("unitCode") ?? null;
     return {
@@ -187,10 +171,10 @@ class UblDocument {
         null,
       meteringPoint: rowMeteringPoint(line),
       period: period(line),
-      quantity: printed === null ? null : this.#signed(printed),
+      quantity: printed === null ? null : this.#amounts.signed(printed),
       quantityUnit,
-      ...this.#price(line, { quantity: printed, quantityUnit, net: amount }),
-      amount: this.#signed(amount),
+      ...this.#price(line, { quantity: printed, quantityUnit, net }),
+      amount: this.#amounts.signed(net),
       vatRate: percent === undefined ? null : decimalIn(percent),
       kind: "item",
     };
@@ -207,15 +191,14 @@ class UblDocument {
     const printed = line.at("Price", "PriceAmount");
     if (printed === undefined || printed.text === "") return { price: null, priceUnit: null };
     const base = line.at("Price", "BaseQuantity");
-    this.#amount(printed);
     const price = priceOfOne({
-      amount: decimalIn(printed),
+      amount: this.#amounts.printed(printed),
       base: base === undefined ? null : decimalIn(base),
       quantity,
       net,
     });
     const unit = base?.attribute("unitCode") ?? quantityUnit;
-    return { price, priceUnit: price === null ? null : priceUnitOf(this.#currency, unit) };
+    return { price, priceUnit: price === null ? null : priceUnitOf(this.#amounts.currency, unit) };
   }
 
   #allowance(node: XmlNode): Omit<InvoiceRow, "line"> {
@@ -227,7 +210,7 @@ class UblDocument {
       });
     }
     const charge = indicator.text === "true";
-    const amount = this.#amount(needed(node, "Amount"));
+    const amount = this.#amounts.in(needed(node, "Amount"));
     const percent = node.at("TaxCategory", "Percent");
     const code = node.textAt("AllowanceChargeReasonCode") ?? null;
     return {
