@@ -7,6 +7,8 @@ import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
 import { seriesEndpoints } from "./series/api.ts";
+import { streamEndpoints } from "./streams/api.ts";
+import { streamJobs } from "./streams/streams.ts";
 import { treeEndpoints } from "./trees/api.ts";
 
 /** The table of contents: every endpoint of the API. */
@@ -17,7 +19,8 @@ export const endpoints: readonly Endpoint[] = [
   ...seriesEndpoints,
   ...erasureEndpoints,
   ...importEndpoints,
+  ...streamEndpoints,
 ];
 
 /** Every kind of job. */
-export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...importJobs];
+export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...importJobs, ...streamJobs];

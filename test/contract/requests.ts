@@ -102,6 +102,8 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "PUT /accounts/:id/consumptions": (_, asker) => ({
     body: { granularity: "month", values: `${asker.ids.meter}\t2025-1${++count % 3}\t${count}\n` },
   }),
+  "POST /streams": () => ({ body: { resource: "consumption", granularity: "hour" } }),
+  "POST /streams/:id/commit": (_, asker) => ({ body: { offset: asker.offset } }),
   "POST /batches": (idAt) => ({
     body: {
       document: { source: "matrix" },

@@ -25,6 +25,8 @@ export interface Party {
   /** Session of a person who may only read in it. */
   readerCookie: string;
   ids: Partial<Record<ThingKind, string>>;
+  /** An offset that its stream issued. */
+  offset: number;
 }
 
 /** Two managers, one of them with two subaccounts. */
@@ -79,11 +81,13 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
     cookie: "",
     readerCookie: "",
     ids: { account: account.id },
+    offset: 0,
   };
   party.cookie = await logIn(api, account.username);
   await addPeople(api, party);
   await addMeters(api, party);
   await addFiles(api, party);
+  await addOutputs(api, party);
   return party;
 }
 
@@ -140,6 +144,15 @@ async function addFiles(api: TestApi, party: Party): Promise<void> {
     mapping: { version: 1 },
   });
   ids.mapping = mapping._id;
+}
+
+/** What hands values on; one batch of the stream is given out. */
+async function addOutputs(api: TestApi, party: Party): Promise<void> {
+  const { ids } = party;
+  ids.stream = (await asParty(api, party, "POST", "/streams", { resource: "consumption" }))._id;
+  const batch = await asParty(api, party, "POST", `/streams/${ids.stream}/consume`);
+  await asParty(api, party, "POST", `/streams/${ids.stream}/commit`, { offset: batch.offset });
+  party.offset = batch.offset;
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

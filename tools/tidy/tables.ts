@@ -9,6 +9,7 @@ export const distributed: ReadonlySet<string> = new Set(distributedTables);
 const otherOwners: Readonly<Record<string, string>> = {
   account_key: "platform",
   key_check: "platform",
+  meter_access: "meters",
   schema_migration: "platform",
 };
 

@@ -259,4 +259,25 @@ export interface Operations {
   /** Stores a text of values, all rows or none */
   "PUT /accounts/{id}/consumptions": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month"; values: string; delimeter?: "\t" | ";" | "," | "|"; overwrite?: boolean; preview?: boolean; metric?: "energy" | "energy_hightariff" | "energy_lowtariff" | "energy_reactive" | "energy_apparent" | "flow" | "temperature" | "return_temperature" | "supply_temperature" | "tvoc" | "co2" | "power" };
     data: { ean: string; range: number; value: number; replaced_value: false | number; saved: boolean; meter_id: string }[] };
+  /** Streams of the account. */
+  "GET /streams": { kind: "list"; path: Record<string, never>; query: { skip?: number; limit?: number; sort?: string; q?: string } & Record<string, QueryValue>; body: undefined;
+    data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } }[] };
+  /** Makes a stream: all history of the account's active meters, then every change. */
+  "POST /streams": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { resource: "consumption" | "invoices"; granularity?: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null };
+    data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } } };
+  /** One stream, and how far its consumer is behind. */
+  "GET /streams/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } } };
+  /** Deletes a stream. Whoever consumes it gets nothing more. */
+  "DELETE /streams/{id}": { kind: "message"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: undefined };
+  /** Confirms an offset: everything before it was processed. */
+  "POST /streams/{id}/commit": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { offset: number };
+    data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } } };
+  /** Gives everything once more, or the changes since an instant. */
+  "POST /streams/{id}/reset": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { from?: string | null } | undefined;
+    data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } } };
+  /** The next batch of a stream. */
+  "POST /streams/{id}/consume": { kind: "one"; path: { id: string }; query: { limit?: number; wait?: number }; body: { offset?: number | null; limit?: number; wait?: number } | undefined;
+    data: { offset: number | null; resource: "consumption" | "invoices"; records: { meter: { _id: string; ean: string | null; timezone: string; root_id: string }; values: { value: number | null; granularity: string; metric: string; updated: boolean; period: string; pushed_at: string; start: string; currency?: string }[] }[] } };
 }

@@ -1,5 +1,7 @@
 import { type Db, type Queryable, sql, type Tx } from "../platform/db.ts";
 
+export { purgeChanges } from "./purge.ts";
+
 /**
  * The ordered log of what changed, per part. An entry names a run of slots, not values: a reader takes those from
  * the block, so a value that changed twice is read once, as it is now.
@@ -98,6 +100,52 @@ export async function liftHeads(tx: Queryable, parts: readonly number[], now: nu
   }
 }
 
+/** How far the log of a part goes. */
+export interface Head {
+  part: number;
+  /** Offset of the last commit. Whatever is committed later in this part has a greater one. */
+  off: number;
+  /** Entries up to here may be gone. */
+  purged: number;
+}
+
+/**
+ * Heads of parts, as committed. A part that nothing was ever written to has none.
+ *
+ * Why a reader needs no more: writers hold the head until they commit, so every entry up to `off` is visible to
+ * statements that begin after this one, and no later commit draws an offset up to it. Whoever keeps one offset per
+ * part waits for nobody; one offset for several parts needs the `fence`.
+ */
+export async function headsOf(db: Queryable, parts: readonly number[]): Promise<Head[]> {
+  if (parts.length === 0) return [];
+  return db.rows<Head>({
+    name: "changes-heads",
+    text: "select part, off, purged from head where part = any($1::int4[])",
+    values: [parts],
+  });
+}
+
+/** Entries of one part with an offset in (after, upTo], in order, at most `limit`. */
+export async function entriesAfter(
+  db: Queryable,
+  { part, after, upTo, limit }: { part: number; after: number; upTo: number; limit: number },
+): Promise<Change[]> {
+  const rows = await db.rows<
+    Omit<Change, "part" | "seriesId" | "replaced"> & { series_id: number; flags: number }
+  >({
+    name: "changes-entries",
+    text: `select off, series_id, gran, period, slot, n, flags from chg
+           where part = $1 and off > $2 and off <= $3 order by off limit $4`,
+    values: [part, after, upTo, limit],
+  });
+  return rows.map(({ series_id, flags, ...row }) => ({
+    ...row,
+    part,
+    seriesId: series_id,
+    replaced: (flags & 1) === 1,
+  }));
+}
+
 /** Changes after an offset, merged over parts in one order, and the offset to ask for next. */
 export interface Changes {
   entries: Change[];
@@ -106,45 +154,47 @@ export interface Changes {
 }
 
 /**
- * Reads the log of several parts in one order: nothing is skipped, also while writers commit out of order.
+ * An offset for several parts: everything up to it is committed and visible to statements that begin after this one,
+ * and whatever is committed later lies beyond it. Returns `after` while no part has anything newer.
  *
- * The fence: before reading up to `cut`, the head of each part is lifted to `cut`, part by part in ascending order.
- * That waits for writers that are at work, and pushes later ones beyond the cut. It is skipped while no part has
- * anything new.
+ * The head of each part is lifted to it, part by part in ascending order. That waits for writers that are at work.
  */
+export async function fence(
+  db: Db,
+  parts: readonly number[],
+  { after, now }: { after: number; now: number },
+): Promise<number> {
+  const newest = Math.max(0, ...(await headsOf(db, parts)).map((head) => head.off));
+  if (newest <= after) return after;
+  // A head may be ahead of the clock (set back, or more than a million changes a second): the cut follows it.
+  const cut = Math.max(now * 1000, newest);
+  await db.transaction(async (tx) => {
+    for (const part of [...new Set(parts)].sort((a, b) => a - b)) {
+      await tx.run(sql`update head set off = greatest(off, ${cut}) where part = ${part}`);
+    }
+  });
+  return cut;
+}
+
+/** Reads the log of several parts in one order: nothing is skipped, also while writers commit out of order. */
 export async function changesAfter(
   db: Db,
   question: { parts: readonly number[]; after: number; limit: number; now: number },
 ): Promise<Changes> {
+  const { after, limit, now } = question;
   const parts = [...new Set(question.parts)].sort((a, b) => a - b);
-  const newest = await newestHead(db, parts);
-  if (newest <= question.after || !(await anyNew(db, parts, question.after))) {
-    return { entries: [], upTo: question.after };
-  }
-  // A head may be ahead of the clock (set back, or more than a million changes a second): the cut follows it.
-  const cut = Math.max(question.now * 1000, newest);
-  await db.transaction(async (tx) => {
-    for (const part of parts) {
-      await tx.run(sql`update head set off = greatest(off, ${cut}) where part = ${part}`);
-    }
-  });
+  if (!(await anyNew(db, parts, after))) return { entries: [], upTo: after };
+  const cut = await fence(db, parts, { after, now });
   const found: Change[] = [];
-  for (const part of parts) found.push(...(await readPart(db, part, { ...question, cut })));
+  for (const part of parts) {
+    found.push(...(await entriesAfter(db, { part, after, upTo: cut, limit: limit + 1 })));
+  }
   found.sort((a, b) => a.off - b.off || a.part - b.part);
-  if (found.length <= question.limit) return { entries: found, upTo: cut };
+  if (found.length <= limit) return { entries: found, upTo: cut };
   // Two parts may hold the same offset: both entries belong to the same answer.
-  const last = found[question.limit - 1]!.off;
+  const last = found[limit - 1]!.off;
   const end = found.findIndex((change) => change.off > last);
   return { entries: end < 0 ? found : found.slice(0, end), upTo: last };
-}
-
-async function newestHead(db: Queryable, parts: readonly number[]): Promise<number> {
-  let newest = 0;
-  for (const part of parts) {
-    const head = await db.maybe<{ off: number }>(sql`select off from head where part = ${part}`);
-    newest = Math.max(newest, head?.off ?? 0);
-  }
-  return newest;
 }
 
 async function anyNew(db: Queryable, parts: readonly number[], after: number): Promise<boolean> {
@@ -155,24 +205,4 @@ async function anyNew(db: Queryable, parts: readonly number[], after: number): P
     if (found !== undefined) return true;
   }
   return false;
-}
-
-async function readPart(
-  db: Queryable,
-  part: number,
-  question: { after: number; limit: number; cut: number },
-): Promise<Change[]> {
-  const rows = await db.rows<
-    Omit<Change, "part" | "seriesId" | "replaced"> & { series_id: number; flags: number }
-  >(
-    sql`select off, series_id, gran, period, slot, n, flags from chg
-        where part = ${part} and off > ${question.after} and off <= ${question.cut}
-        order by off limit ${question.limit + 1}`,
-  );
-  return rows.map(({ series_id, flags, ...row }) => ({
-    ...row,
-    part,
-    seriesId: series_id,
-    replaced: (flags & 1) === 1,
-  }));
 }

@@ -3,6 +3,7 @@ import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
 import { invalid, Problem } from "../platform/problem.ts";
+import { countAccess } from "./access.ts";
 import { log } from "./activity.ts";
 import {
   type Box,
@@ -80,6 +81,7 @@ export async function createMeters(
     made.push(...(await createSome(tx, { ...options, zone }, specs.slice(from, from + rowsAtOnce))));
   }
   const ids = made.filter((meter) => meter.created).map((meter) => meter.id);
+  if (ids.length > 0) await countAccess(tx, [options.holderId]);
   await log(
     tx,
     options,

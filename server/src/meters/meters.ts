@@ -1,4 +1,12 @@
 /** Meters, their copies and who may read them: what other slices may use. */
+export {
+  accessCount,
+  compareReadable,
+  type ReadableRoot,
+  readableAfter,
+  type SeenRoot,
+  seenRoots,
+} from "./access.ts";
 export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
 export { removeMeters } from "./erase.ts";
 export { ownMeter, type PathStep, type Places } from "./meter.ts";

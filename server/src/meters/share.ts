@@ -1,6 +1,7 @@
 import { listSubscribers, managerOf } from "../accounts/accounts.ts";
 import { any, empty, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { newId } from "../platform/id.ts";
+import { countAccess } from "./access.ts";
 import { type Doing, log } from "./activity.ts";
 
 /**
@@ -140,9 +141,11 @@ async function copySome(tx: Tx, sharing: Sharing): Promise<Copy[]> {
                            then excluded.control_level else meter.control_level end,
       box = case when meter.revoked and meter.box_follows
                  then (select parent.box from meter parent where parent.id = excluded.parent_id) else meter.box end,
+      entered = case when meter.revoked then excluded.entered else meter.entered end,
       updated = excluded.updated
     returning id, root_id as "rootId", parent_id as "parentId", generation, control_level as "controlLevel"`);
   const news = copies.filter((copy) => !before.has(copy.id));
+  if (news.length > 0) await countAccess(tx, [to]);
   await log(tx, sharing, [
     ...news.map(({ parentId }) => ({
       meterId: parentId,
@@ -174,14 +177,19 @@ async function liveCopies(db: Queryable, to: string, parents: readonly string[])
 
 /** Revokes copies and all that was made of them. The caller holds the root meters. */
 export async function revoke(tx: Tx, doing: Doing, copyIds: readonly string[]): Promise<void> {
-  const revoked = await tx.rows<{ id: string }>(sql`
+  const revoked = await tx.rows<{ id: string; holder_id: string }>(sql`
     with recursive down as (
       select id from meter where id = ${any(copyIds)}
       union
       select m.id from down join meter m on m.parent_id = down.id
     )
     update meter set revoked = true, updated = ${new Date(doing.now)}
-    from down where meter.id = down.id and meter.parent_id is not null and not meter.revoked returning meter.id`);
+    from down where meter.id = down.id and meter.parent_id is not null and not meter.revoked
+    returning meter.id, meter.holder_id`);
+  await countAccess(
+    tx,
+    revoked.map((row) => row.holder_id),
+  );
   await log(
     tx,
     doing,

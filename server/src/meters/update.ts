@@ -1,5 +1,6 @@
 import { any, type Queryable, sql, sqlState, type Tx } from "../platform/db.ts";
 import { invalid, Problem } from "../platform/problem.ts";
+import { countAccess } from "./access.ts";
 import { type Doing, log } from "./activity.ts";
 import { type Meter, ownMeter } from "./meter.ts";
 import type { Box, MeterType, Representation } from "./reference.ts";
@@ -130,14 +131,18 @@ async function changeOwn(tx: Tx, { meter, now }: Target, change: OwnChange): Pro
 }
 
 async function moveTo(tx: Tx, { meter, now, actorId }: Target, box: Box): Promise<void> {
-  const moved = await tx.rows<{ id: string }>(sql`
+  const moved = await tx.rows<{ id: string; holder_id: string }>(sql`
     with recursive down as (
       select id from meter where id = ${meter.id}
       union all
       select m.id from down join meter m on m.parent_id = down.id where m.box_follows
     )
-    update meter set box = ${box}, updated = ${new Date(now)} from down
-    where meter.id = down.id and meter.box <> ${box} returning meter.id`);
+    update meter set box = ${box}, entered = nextval('meter_entered_seq'), updated = ${new Date(now)} from down
+    where meter.id = down.id and meter.box <> ${box} returning meter.id, meter.holder_id`);
+  await countAccess(
+    tx,
+    moved.map((row) => row.holder_id),
+  );
   await tx.run(sql`update meter set box_follows = false where id = ${meter.id} and box_follows`);
   const events = moved.map(({ id }) => ({
     meterId: id,

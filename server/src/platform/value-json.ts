@@ -74,6 +74,21 @@ export class JsonBytes {
     return this;
   }
 
+  /**
+   * Makes room for `bytesMax` bytes and lets the caller write them: `write` gets the buffer and the position, and
+   * returns the position behind what it wrote. For texts that are put together faster than by `raw`.
+   */
+  direct(bytesMax: number, write: (bytes: Buffer, at: number) => number): this {
+    this.#reserve(bytesMax);
+    this.#at = write(this.#bytes, this.#at);
+    return this;
+  }
+
+  /** Writes a number as `number` does into the buffer of `direct`, where there is room for 26 bytes. */
+  numberAt(value: number, at: number): number {
+    return this.#write(value, at);
+  }
+
   /** Writes `values[from … to)` as an array, NaN as null: the text of JSON.stringify. */
   values(values: Float64Array, from = 0, to = values.length): this {
     this.#exponent = 0;

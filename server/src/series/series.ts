@@ -10,5 +10,22 @@ export { type Revision, revisionsOf } from "./history.ts";
 export { ingest, ingestIn, refused } from "./ingest.ts";
 export { consumptionMetrics, costNames, defaultMetric, type Metric, metrics } from "./metric.ts";
 export { type Answer, type Member, query, querySum, type StoredMeter, type SumAnswer } from "./query.ts";
+export {
+  type BlockPlace,
+  blocksAt,
+  blocksFrom,
+  codesOf,
+  comparePlaces,
+  type SeriesInfo,
+  type SlotStarts,
+  type StoredBlock,
+  seriesById,
+  seriesOfRoots,
+  slotCount,
+  startsOf,
+  valuesOfBlock,
+  writtenSlots,
+} from "./replay.ts";
+export { granularityOf } from "./slot.ts";
 export { eraseMeters, undoImport } from "./undo.ts";
 export { describeFlags } from "./workspace.ts";

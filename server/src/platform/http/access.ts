@@ -33,11 +33,12 @@ export interface AccessOptions {
   origins: readonly string[];
 }
 
-/** Decides for one endpoint: who asks, how fast, and whether they may. Throws 401, 403 or 429. */
+/** Decides for one endpoint: who asks, how fast (unless asked `again` in one request), and whether they may. Throws 401, 403 or 429. */
 export function makeGate(spec: Endpoint, options: AccessOptions) {
   const role = spec.role ?? (spec.method === "GET" ? "reader" : "editor");
-  const { deps, authenticate, rateLimit } = options;
-  return async (request: FastifyRequest): Promise<Caller | null> => {
+  const { deps, authenticate } = options;
+  return async (request: FastifyRequest, { again = false } = {}): Promise<Caller | null> => {
+    const rateLimit = again ? null : options.rateLimit;
     const credential = spec.access === "public" ? null : credentialOf(request);
     if (credential === null) {
       takeFrom(rateLimit, addressKey(request.ip));

@@ -43,15 +43,21 @@ export function lingerOver(request: IncomingMessage): void {
   request.once("close", () => clearTimeout(timer));
 }
 
+/** Whether, and when, a server begins to stop. */
+export interface Closing {
+  isClosing(): boolean;
+  signal: AbortSignal;
+}
+
 /**
  * Closing: no new connections, running requests finish, whoever keeps a connection open without asking is let go.
  * What still runs after ten seconds is cut off.
  */
-export function closeGently(app: FastifyInstance): { isClosing(): boolean } {
-  let closing = false;
+export function closeGently(app: FastifyInstance): Closing {
+  const closing = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   app.addHook("preClose", (done) => {
-    closing = true;
+    closing.abort();
     timer = setTimeout(() => app.server.closeAllConnections(), closeMs);
     done();
   });
@@ -59,7 +65,7 @@ export function closeGently(app: FastifyInstance): { isClosing(): boolean } {
     clearTimeout(timer);
     done();
   });
-  return { isClosing: () => closing };
+  return { isClosing: () => closing.signal.aborted, signal: closing.signal };
 }
 
 const clientErrors: Record<string, [status: number, reason: string, message: string]> = {

@@ -123,6 +123,10 @@ export interface Call<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   remoteAddress: string;
   /** Parts of a multipart body, in order; files are streams that must be read before the next part. */
   parts: AsyncIterable<Part>;
+  /** Aborted when the client goes away before the answer, and when the server begins to stop: ends what waits. */
+  readonly signal: AbortSignal;
+  /** May the caller still do this? For answers that last: throws what the request would be refused with now. */
+  stillAllowed(): Promise<void>;
   /** Tells which query parameters were not understood: they end up in `X-Ignored-Parameters`, or in a 400 with `strict=true`. */
   ignored(name: string): void;
   /** Sets a header of the answer. */

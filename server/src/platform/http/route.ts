@@ -23,6 +23,9 @@ export interface RouteOptions {
   deps: Deps;
   /** Holds every answer against the schema of its endpoint: for tests, it costs as much as the answer. */
   checkReplies: boolean;
+  /** Aborted when the server begins to stop. */
+  stopping: AbortSignal;
+  gate(request: FastifyRequest, options: { again: boolean }): Promise<Caller | null>;
 }
 
 /** Makes the handler of one endpoint: reads and checks what came, calls it, and writes the envelope. */
@@ -34,7 +37,7 @@ export function makeHandler(spec: Endpoint, options: RouteOptions): Handler {
   return async (request, reply) => {
     const search = readSearch(request.query as URLSearchParams);
     if (search.strict && search.unknown.length > 0) throw unknownParameters(search.unknown);
-    const call = new RequestCall(request, reply, search);
+    const call = new RequestCall(request, reply, { search, options });
     call.params = readParams(request.params);
     if (spec.query !== undefined) call.query = parsed(spec.query, search.known, "query");
     call.body = readRequestBody(request);
@@ -53,11 +56,18 @@ class RequestCall implements AnyCall {
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   readonly #search: Search;
+  readonly #options: RouteOptions;
+  #signal: AbortSignal | undefined;
 
-  constructor(request: FastifyRequest, reply: FastifyReply, search: Search) {
+  constructor(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { search, options }: { search: Search; options: RouteOptions },
+  ) {
     this.#request = request;
     this.#reply = reply;
     this.#search = search;
+    this.#options = options;
   }
 
   get who(): Caller | null {
@@ -78,12 +88,24 @@ class RequestCall implements AnyCall {
   get parts(): AsyncIterable<Part> {
     return readParts(this.#request);
   }
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      const gone = new AbortController();
+      this.#reply.raw.once("close", () => gone.abort());
+      this.#signal = AbortSignal.any([gone.signal, this.#options.stopping]);
+    }
+    return this.#signal;
+  }
   // Handlers take these out of the call, so they are bound to it.
   readonly ignored = (name: string): void => {
     // Readers of filters see every parameter, also those that only the endpoint knows.
     if (Object.hasOwn(this.#search.known, name)) return;
     if (this.#search.strict) throw unknownParameters([name]);
     if (!this.#search.unknown.includes(name)) this.#search.unknown.push(name);
+  };
+  readonly stillAllowed = async (): Promise<void> => {
+    const who = await this.#options.gate(this.#request, { again: true });
+    if (who?.accountId !== this.who?.accountId) throw notFound("acts in another account now");
   };
   readonly header = (name: string, value: string): void => {
     this.#reply.header(name, value);

@@ -84,7 +84,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       settings: deps.settings,
     });
   });
-  app.register(async (scope) => apiRoutes(scope, { ...options, rateLimit }));
+  app.register(async (scope) => apiRoutes(scope, { ...options, rateLimit, stopping: closing.signal }));
   return app;
 }
 
@@ -169,8 +169,11 @@ function setSafeHeaders(reply: FastifyReply, id: string): void {
   reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
 }
 
-function apiRoutes(app: FastifyInstance, options: ServerOptions & { rateLimit: RateLimit | null }): void {
-  const { deps, endpoints, checkReplies = false } = options;
+function apiRoutes(
+  app: FastifyInstance,
+  options: ServerOptions & { rateLimit: RateLimit | null; stopping: AbortSignal },
+): void {
+  const { deps, endpoints, stopping, checkReplies = false } = options;
   app.register(async (scope) => {
     await scope.register(multipart, {
       limits: { ...partLimits, fileSize: deps.settings.uploadBytesMax },
@@ -189,7 +192,7 @@ function apiRoutes(app: FastifyInstance, options: ServerOptions & { rateLimit: R
   function addRoutes(scope: FastifyInstance, specs: readonly Endpoint[]): void {
     for (const spec of specs) {
       const gate = makeGate(spec, { ...options, origins: options.origins ?? [] });
-      const handler = makeHandler(spec, { deps, checkReplies });
+      const handler = makeHandler(spec, { deps, checkReplies, stopping, gate });
       for (const root of apiRoots) {
         scope.route({
           method: spec.method,

@@ -1,0 +1,6 @@
+import type { Endpoint } from "../platform/http/endpoint.ts";
+import { consumeEndpoints } from "./consume-api.ts";
+import { streamKeepingEndpoints } from "./stream-api.ts";
+
+/** Endpoints of streams. */
+export const streamEndpoints: Endpoint[] = [...streamKeepingEndpoints, ...consumeEndpoints];

@@ -1,0 +1,139 @@
+import { localOf } from "../platform/time/zone.ts";
+import type { JsonBytes } from "../platform/value-json.ts";
+import { metrics } from "../series/series.ts";
+import type { Cut } from "./cut.ts";
+import type { StreamRun } from "./gather.ts";
+
+const day = 86_400_000;
+const hour = 3_600_000;
+const minute = 60_000;
+const zero = 48;
+/** Longest text of a value, its comma included. */
+const numberBytesMax = 27;
+
+/**
+ * Writes `{offset, resource, records}` of a batch. Each value is a text that differs from the one before it in the
+ * number and a few digits: those are patched, and the rest is copied as one piece.
+ */
+export function writeBatch(
+  json: JsonBytes,
+  batch: Pick<Cut, "resource" | "runs" | "invoices"> & { offset: number | null },
+): void {
+  json.raw(`{"offset":${batch.offset},"resource":"${batch.resource}","records":[`);
+  if (batch.resource === "invoices") {
+    json.raw(batch.invoices.map((invoice) => JSON.stringify(invoice)).join(","));
+  } else writeRecords(json, batch.runs);
+  json.raw("]}");
+}
+
+function writeRecords(json: JsonBytes, runs: readonly StreamRun[]): void {
+  for (const [i, run] of runs.entries()) {
+    const before = runs[i - 1];
+    if (before?.meterId !== run.meterId) {
+      if (before !== undefined) json.raw("]},");
+      const { meterId, ean, timezone, rootId } = run;
+      json.raw(`{"meter":${JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId })},"values":[`);
+    } else json.raw(",");
+    writeRun(json, run);
+  }
+  if (runs.length > 0) json.raw("]}");
+}
+
+const opening = '{"value":';
+
+function writeRun(json: JsonBytes, run: StreamRun): void {
+  const { starts, values } = run;
+  const tail = new Tail(run);
+  json.raw(opening);
+  json.direct(values.length * (tail.bytes.length + numberBytesMax), (bytes, from) => {
+    let at = from;
+    for (let i = 0; i < values.length; i++) {
+      at = json.numberAt(values[i]!, at);
+      tail.turnTo(starts[i]!);
+      bytes.set(tail.bytes, at);
+      at += tail.bytes.length;
+    }
+    // Behind the last value the next one would begin.
+    return at - opening.length - 1;
+  });
+}
+
+/** What stands behind the numbers of a run, up to the next number. */
+class Tail {
+  readonly bytes: Buffer;
+  readonly #zone: string;
+  /** Where the digits of the period and of the start stand. */
+  readonly #period: number;
+  readonly #start: number;
+  /** How many digits the period has: 6, 8, 10 or 12. */
+  readonly #digits: number;
+  #localDay = Number.NaN;
+  #utcDay = Number.NaN;
+
+  constructor({ granularity, metric, currency, updated, pushedAt, timezone }: StreamRun) {
+    this.#zone = timezone;
+    this.#digits = granularity === "month" ? 6 : granularity === "day" ? 8 : granularity === "hour" ? 10 : 12;
+    const head = `,"granularity":"${granularity}","metric":"${metric}","updated":${updated},"period":"`;
+    const middle = `","pushed_at":"${pushedText(pushedAt)}","start":"`;
+    const cost = metrics.get(metric)?.cost === true ? `,"currency":${JSON.stringify(currency)}` : "";
+    const text = `${head}${"0".repeat(this.#digits)}${middle}0000-00-00T00:00:00+0000"${cost}},${opening}`;
+    this.bytes = Buffer.from(text);
+    this.#period = head.length;
+    this.#start = head.length + this.#digits + middle.length;
+  }
+
+  /** Writes the digits of a granule that begins at `start`. */
+  turnTo(start: number): void {
+    const { bytes } = this;
+    const local = localOf(this.#zone, start);
+    const localDay = Math.floor(local / day);
+    if (localDay !== this.#localDay) {
+      this.#localDay = localDay;
+      const date = dateOf(localDay);
+      writeDigits(bytes, this.#period, date.year, 4);
+      writeDigits(bytes, this.#period + 4, date.month, 2);
+      if (this.#digits > 6) writeDigits(bytes, this.#period + 6, date.day, 2);
+    }
+    const past = local - localDay * day;
+    if (this.#digits > 8) writeDigits(bytes, this.#period + 8, Math.floor(past / hour), 2);
+    if (this.#digits > 10) writeDigits(bytes, this.#period + 10, Math.floor((past % hour) / minute), 2);
+    this.#turnStart(start);
+  }
+
+  #turnStart(start: number): void {
+    const { bytes } = this;
+    const at = this.#start;
+    const utcDay = Math.floor(start / day);
+    if (utcDay !== this.#utcDay) {
+      this.#utcDay = utcDay;
+      const date = dateOf(utcDay);
+      writeDigits(bytes, at, date.year, 4);
+      writeDigits(bytes, at + 5, date.month, 2);
+      writeDigits(bytes, at + 8, date.day, 2);
+    }
+    const past = start - utcDay * day;
+    writeDigits(bytes, at + 11, Math.floor(past / hour), 2);
+    writeDigits(bytes, at + 14, Math.floor((past % hour) / minute), 2);
+    writeDigits(bytes, at + 17, Math.floor((past % minute) / 1000), 2);
+  }
+}
+
+/** `2019-03-19 09:20:35`, UTC. */
+function pushedText(at: number): string {
+  return new Date(at).toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** The calendar day of a number of days since 1970. */
+function dateOf(days: number): { year: number; month: number; day: number } {
+  const date = new Date(days * day);
+  return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
+}
+
+function writeDigits(bytes: Uint8Array, at: number, value: number, count: number): void {
+  let rest = value;
+  for (let i = at + count - 1; i >= at; i--) {
+    const tens = (rest / 10) | 0;
+    bytes[i] = zero + rest - 10 * tens;
+    rest = tens;
+  }
+}

@@ -1,0 +1,77 @@
+import { z } from "zod";
+import type { Deps } from "../platform/deps.ts";
+import { type Endpoint, endpoint, Raw } from "../platform/http/endpoint.ts";
+import { integer } from "../platform/http/schema.ts";
+import { JsonBytes } from "../platform/value-json.ts";
+import { writeBatch } from "./batch-json.ts";
+import { batchOrWait, startOf } from "./consume.ts";
+import type { Cut } from "./cut.ts";
+import { takeLease } from "./lease.ts";
+import { batchView } from "./schema.ts";
+import type { Stream } from "./stream.ts";
+import { oneStream, ownStream } from "./stream-api.ts";
+
+const limitUsual = 1_000;
+const waitSecondsMax = 60;
+/** Bytes of a value in an answer, about. */
+export const valueBytes = 200;
+
+/** How many values a batch may have, of what was asked for. */
+export function limitOf(asked: number | undefined, { settings }: Pick<Deps, "settings">): number {
+  return Math.min(asked ?? limitUsual, settings.valuesMax);
+}
+
+const limit = integer({ min: 1, max: 1_000_000_000 })
+  .optional()
+  .meta({ description: "Most values of the batch, 1,000 unless stated." });
+const wait = integer({ min: 0, max: waitSecondsMax })
+  .optional()
+  .meta({ description: "Seconds to wait for something new when there is nothing." });
+
+const consume = endpoint({
+  method: "POST",
+  path: "/streams/:id/consume",
+  access: "basic",
+  summary: "The next batch of a stream.",
+  description:
+    "Send the offset of the last answer: that confirms everything before it and gives what follows. The same offset gives the same batch again, with the values as they are now. Without an offset, what follows `last_offset`. See `docs/streams.md`.",
+  ids: { id: "stream" },
+  params: oneStream,
+  query: z.object({ limit, wait }),
+  body: z.object({ offset: z.int().min(1).nullable().optional(), limit, wait }).optional(),
+  reply: batchView,
+  async handle({ who, params, query, body, signal }, deps) {
+    const stream = await ownStream(deps.db, who, params.id);
+    const lease = await takeLease(deps.db, stream.id);
+    try {
+      const after = await startOf(deps.db, stream, body?.offset ?? null);
+      const cut = await batchOrWait(
+        deps,
+        { stream, lease },
+        {
+          after,
+          limit: limitOf(body?.limit ?? query.limit, deps),
+          waitMs: (body?.wait ?? query.wait ?? 0) * 1000,
+          signal,
+        },
+      );
+      return new Raw("application/json; charset=utf-8", answerOf(stream, cut, after));
+    } finally {
+      await lease.release();
+    }
+  },
+});
+
+function answerOf(stream: Stream, cut: Cut | null, after: number): Buffer {
+  const json = new JsonBytes(1024 + valueBytes * (cut?.count ?? 0));
+  json.raw('{"code":200,"message":"OK","profiling":null,"data":');
+  writeBatch(
+    json,
+    cut ?? { offset: after === 0 ? null : after, resource: stream.resource, runs: [], invoices: [] },
+  );
+  json.raw("}");
+  return json.finish();
+}
+
+/** The endpoint that consumers poll. */
+export const consumeEndpoints: Endpoint[] = [consume];
