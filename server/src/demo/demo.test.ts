@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { authenticate } from "../accounts/accounts.ts";
 import { endpoints } from "../app.ts";
+import { readInvoice } from "../formats/format.ts";
 import { type DemoAccess, fillDemo } from "./demo.ts";
 import { demoValues } from "./values.ts";
 import { demoCustomers } from "./world.ts";
@@ -97,4 +98,35 @@ test("the generator gives the same values at every call, below zero only outdoor
       expect(new Set(values).size).toBeGreaterThan(100);
     }
   }
+});
+
+test("the bills of the customers lie in the data folder, can be read, and name meters of the demo", async () => {
+  const folder = join(dataDir, "demo-invoices");
+  const files = readdirSync(folder).sort();
+  expect(files).toHaveLength(8);
+  const eans = new Set(
+    demoCustomers().flatMap(({ buildings }) =>
+      buildings.flatMap(({ meters }) => meters.map(({ ean }) => ean)),
+    ),
+  );
+  const read = await Promise.all(
+    files.map(
+      async (fileName) => (await readInvoice(readFileSync(join(folder, fileName)), { fileName }))[0]!,
+    ),
+  );
+  for (const invoice of read) {
+    const points = [...invoice.meteringPoints, ...invoice.rows.flatMap((row) => row.meteringPoint ?? [])];
+    expect(points.length).toBeGreaterThan(0);
+    expect(points.filter((ean) => !eans.has(ean))).toEqual([]);
+  }
+  const credit = read.find(({ kind }) => kind === "credit")!;
+  const taken = read.find(({ number }) => number === credit.replaces[0])!;
+  expect(credit.totals.net).toBe(`-${taken.totals.net}`);
+  // What was billed for a month is what was measured in it.
+  const meter = await get(`/meters?ean=${taken.meteringPoints[0]}`);
+  const right = read.find(({ number }) => number.endsWith("10013"))!;
+  const month = right.period!.from.slice(0, 7).replace("-", "");
+  const { data } = await get(`/consumptions/${meter.data[0]._id}/month/${month}?metrics=energy`);
+  const energy = right.rows.find(({ quantityUnit }) => quantityUnit === "kWh")!;
+  expect(Number(energy.quantity)).toBeCloseTo(data[0].periods[0].energy[0], 1);
 });

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Account,
@@ -18,6 +18,8 @@ import { calendarIndex, calendarStart } from "../platform/time/granule.ts";
 import { newSecret } from "../platform/token.ts";
 import { type Batch, defaultMetric, ingestIn, type Run } from "../series/series.ts";
 import { addNode, placeMeters } from "../trees/trees.ts";
+import { demoInvoices, type MonthUse, monthsOf } from "./demo-invoices.ts";
+import { printInvoice } from "./print-invoice.ts";
 import { type DemoValues, demoValues } from "./values.ts";
 import { type Building, type Customer, type DemoMeter, demoCustomers } from "./world.ts";
 
@@ -38,6 +40,8 @@ export interface DemoAccess {
 
 const username = "demo@example.com";
 const fileName = "demo.json";
+/** Bills of the customers as PDF, to inspect and upload. */
+const invoicesFolder = "demo-invoices";
 const years = 2;
 
 /**
@@ -80,14 +84,18 @@ async function fill(tx: Tx, deps: Deps): Promise<DemoAccess> {
   const tree = new DemoTree(tx, manager.account.id, now);
   const top = await tree.node({ name: "All properties", custom_identifier: "ALL" });
   let first: { subaccountId: string; meterId: string } | undefined;
+  const used = new Map<DemoMeter, MonthUse[]>();
   for (const customer of customers) {
     const { account, meters } = await makeCustomer(tx, { customer, managerId: manager.account.id, now });
     await tree.plant(top, customer, meters);
     first ??= { subaccountId: account.id, meterId: meters.get(customer.buildings[0]!.meters[0]!)!.id };
     for (const [meter, made] of meters) {
-      for (const batch of batchesOf(meter, made, { customer, now })) await ingestIn(tx, [batch], now);
+      const all = allValues(meter, made, { customer, now });
+      if (meter.hasCosts) used.set(meter, monthsOf(meter, made.timezone, all));
+      for (const batch of batchesOf(meter, made, { customer, now, all })) await ingestIn(tx, [batch], now);
     }
   }
+  await writeInvoices(join(deps.settings.dataDir, invoicesFolder), { customers, used });
   const { password, token } = manager;
   const year = new Date(now).getUTCFullYear() - 1;
   return { username, password, token, ...first!, nodeId: top, year };
@@ -192,18 +200,38 @@ class DemoTree {
   }
 }
 
+async function writeInvoices(
+  folder: string,
+  { customers, used }: { customers: Customer[]; used: ReadonlyMap<DemoMeter, MonthUse[]> },
+): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  for (const { invoices } of demoInvoices(customers, (meter) => used.get(meter)!)) {
+    for (const invoice of invoices) {
+      writeFileSync(join(folder, `${invoice.utility}-${invoice.number}.pdf`), await printInvoice(invoice));
+    }
+  }
+}
+
+/** Values of a meter from the first day of the month two years ago until yesterday. */
+function allValues(
+  meter: DemoMeter,
+  { timezone }: MadeMeter,
+  { customer, now }: { customer: Customer; now: number },
+): DemoValues {
+  const to = calendarStart(timezone, calendarIndex("day", timezone, now), "day");
+  const date = new Date(now);
+  const from = Date.UTC(date.getUTCFullYear() - years, date.getUTCMonth(), 1);
+  const firstDay = calendarStart(timezone, calendarIndex("day", timezone, from), "day");
+  return demoValues(meter, customer.city, { from: firstDay, to });
+}
+
 /** What a supplier would have sent for one meter: its values, corrections of them, and its bills. */
 function batchesOf(
   meter: DemoMeter,
   { id, part, timezone }: MadeMeter,
-  { customer, now }: { customer: Customer; now: number },
+  { customer, now, all }: { customer: Customer; now: number; all: DemoValues },
 ): Batch[] {
-  const today = calendarIndex("day", timezone, now);
-  const to = calendarStart(timezone, today, "day");
-  const date = new Date(now);
-  const from = Date.UTC(date.getUTCFullYear() - years, date.getUTCMonth(), 1);
-  const firstDay = calendarStart(timezone, calendarIndex("day", timezone, from), "day");
-  const all = demoValues(meter, customer.city, { from: firstDay, to });
+  const to = calendarStart(timezone, calendarIndex("day", timezone, now), "day");
   const base = {
     meter: { id, part, timezone },
     metric: defaultMetric(meter.type),

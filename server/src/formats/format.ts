@@ -18,6 +18,8 @@ export type * from "./item.ts";
 export { type Proposal, proposeMapping } from "./mapper/mapper.ts";
 export { type Mapping, parseMapping } from "./mapper/mapping.ts";
 export { type OpenedFile, type OpenOptions, openFiles } from "./open.ts";
+export { inspectPdf, type PdfInspection } from "./pdf-invoice/pdf-invoice.ts";
+export { parseTemplate, type Template, TemplateError } from "./pdf-invoice/template.ts";
 export { Fault, type Place, Problems, problemsMax } from "./problems.ts";
 export { unitName } from "./unit-codes.ts";
 export { type Scale, scaleOf, type Unit, unitOf } from "./units.ts";

@@ -2,7 +2,9 @@ import { cii } from "./cii/cii.ts";
 import { chooseFormat } from "./detect.ts";
 import { finvoice } from "./finvoice/finvoice.ts";
 import type { InvoiceFormat, InvoiceReadOptions, ParsedInvoice } from "./invoice.ts";
-import { type EmbeddedInvoice, embeddedInvoice, isPdf } from "./pdf-attachment.ts";
+import { isPdf } from "./pdf.ts";
+import { type EmbeddedInvoice, embeddedInvoice } from "./pdf-attachment.ts";
+import { pdfTemplate } from "./pdf-invoice/pdf-invoice.ts";
 import { Fault } from "./problems.ts";
 import { ubl } from "./ubl/ubl.ts";
 
@@ -11,17 +13,18 @@ const headBytes = 64 * 1024;
 
 /** Every format of invoices, named by hand. */
 export function invoiceFormats(): InvoiceFormat[] {
-  return [ubl, cii, finvoice];
+  return [ubl, cii, finvoice, pdfTemplate];
 }
 
-/** Could a file that starts like this be an invoice? True for every PDF: what it holds shows only when it is opened. */
+/** Could a file that starts like this be an invoice? */
 export function recognisesInvoice(head: Uint8Array, fileName: string): boolean {
-  return isPdf(head) || invoiceFormats().some((format) => format.detect(head, fileName) > 0);
+  return invoiceFormats().some((format) => format.detect(head, fileName) > 0);
 }
 
 /**
  * Reads a document with the format that recognises it, or with the one called `format`: one invoice, or several
- * when the document holds several. Of a PDF that carries an invoice as XML (ZUGFeRD, Factur-X), the XML is read.
+ * when the document holds several. Of a PDF that carries an invoice as XML (ZUGFeRD, Factur-X), the XML is read; of
+ * another one the text, by a template.
  * @throws Fault when none or several formats fit, or when the document cannot be read
  * @throws Problem `unavailable` for a PDF, when the optional package that opens it is not installed
  */
@@ -30,15 +33,9 @@ export async function readInvoice(
   { format, ...options }: InvoiceReadOptions & { format?: string | undefined },
 ): Promise<ParsedInvoice[]> {
   const head = bytes.subarray(0, headBytes);
-  const wanted = invoiceFormats().find(({ name }) => name === format);
-  if (isPdf(head) && !(wanted !== undefined && wanted.detect(head, options.fileName) > 0)) {
+  if (isPdf(head) && format !== pdfTemplate.name) {
     const embedded = await embeddedInvoice(bytes);
     if (embedded !== undefined) return readEmbedded(embedded, format);
-    if (wanted === undefined && invoiceFormats().every((each) => each.detect(head, options.fileName) === 0)) {
-      throw new Fault(
-        "The PDF carries no invoice as XML (factur-x.xml, zugferd-invoice.xml or xrechnung.xml). Ask the sender for one.",
-      );
-    }
   }
   return read(bytes, { format, ...options });
 }
