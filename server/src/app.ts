@@ -3,6 +3,8 @@ import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
 import { importEndpoints } from "./imports/api.ts";
 import { importJobs } from "./imports/imports.ts";
+import { invoiceEndpoints } from "./invoices/api.ts";
+import { invoiceJobs } from "./invoices/invoices.ts";
 import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
@@ -18,9 +20,10 @@ export const endpoints: readonly Endpoint[] = [
   ...treeEndpoints,
   ...seriesEndpoints,
   ...erasureEndpoints,
-  ...importEndpoints,
+  ...invoiceEndpoints,
   ...streamEndpoints,
+  ...importEndpoints,
 ];
 
 /** Every kind of job. */
-export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...importJobs, ...streamJobs];
+export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...invoiceJobs, ...streamJobs, ...importJobs];

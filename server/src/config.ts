@@ -111,7 +111,7 @@ export const configSchema = z.object({
     .default("data")
     .transform((path) => resolve(path))
     .register(abouts, {
-      about: "Folder for the embedded database, the keys and waiting uploads.",
+      about: "Folder for the embedded database, the keys, waiting uploads and the documents of invoices.",
       group: "Server",
       value: "folder",
       isForCommands: true,

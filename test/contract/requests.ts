@@ -1,6 +1,6 @@
-import { formOf } from "../../server/src/imports/harness.ts";
 import type { Endpoint } from "../../server/src/platform/http/endpoint.ts";
 import { testPassword } from "../harness/accounts.ts";
+import { formOf } from "../harness/form.ts";
 import type { Party, ThingKind } from "../harness/world.ts";
 
 /** A request as tests send it. */
@@ -97,6 +97,14 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
       ["timezone", "Europe/Stockholm"],
       { file: "a.csv", content: hourTable },
     ]),
+  "GET /invoices": (idAt) => ({
+    query: `account._id=${idAt("account._id")}&meter_ids=${idAt("meter_ids")}`,
+  }),
+  "POST /invoices": (idAt) =>
+    formOf([["account", idAt("account")], { file: "a.xml", content: `<Invoice>${++count}</Invoice>` }]),
+  "PUT /invoices/:id": (idAt, asker) => ({
+    body: { results: [{ ean: `${asker.canary}-ean`, meter: idAt("meter") }] },
+  }),
   "POST /mappings": () => ({ body: { name: fresh("Mapping "), mapping: { version: 1 } } }),
   "PUT /mappings/:id": () => ({ body: { name: fresh("Mapping ") } }),
   "PUT /accounts/:id/consumptions": (_, asker) => ({

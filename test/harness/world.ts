@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
 import { endpoints } from "../../server/src/app.ts";
-import { formOf } from "../../server/src/imports/harness.ts";
+import { ubl } from "../../server/src/invoices/harness.ts";
+import { invoiceJobs } from "../../server/src/invoices/invoices.ts";
 import type { IdKind } from "../../server/src/platform/http/endpoint.ts";
 import { newAccount, type TestAccount, testPassword } from "./accounts.ts";
 import { type Answer, type TestApi, testApi } from "./api.ts";
+import { formOf } from "./form.ts";
 
 /** What an id can name; some of a kind are told apart because different endpoints take them. */
 export type ThingKind = Exclude<IdKind, "meter_or_tree" | "session"> | "login_token" | "copy";
@@ -144,6 +146,23 @@ async function addFiles(api: TestApi, party: Party): Promise<void> {
     mapping: { version: 1 },
   });
   ids.mapping = mapping._id;
+  await addInvoices(api, party);
+}
+
+async function addInvoices(api: TestApi, party: Party): Promise<void> {
+  const { canary, account, ids } = party;
+  const content = ubl({
+    number: `${canary} number`,
+    ean: `${canary}-ean`,
+    period: ["2025-12-01", "2025-12-31"],
+    rows: [{ name: `${canary} elöverföring`, amount: "1.50" }],
+  });
+  const form = formOf([{ file: `${canary}.xml`, content }]);
+  const answer = await api.call("POST", "/invoices", { token: account.token, ...form });
+  if (answer.status !== 200) throw new Error(`POST /invoices: ${answer.text}`);
+  ids.invoice = answer.json.data[0]._id;
+  const kind = invoiceJobs.find(({ name }) => name === "read-invoice")!;
+  await kind.run({ invoiceId: ids.invoice }, api.deps, new AbortController().signal);
 }
 
 /** What hands values on; one batch of the stream is given out. */

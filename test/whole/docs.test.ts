@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type FormPart, formOf } from "../../server/src/imports/harness.ts";
 import { importJobs } from "../../server/src/imports/imports.ts";
 import { newAccount } from "../harness/accounts.ts";
 import type { Answer, TestApi } from "../harness/api.ts";
+import { type FormPart, formOf } from "../harness/form.ts";
 import { wholeApi } from "../harness/world.ts";
 
 /**

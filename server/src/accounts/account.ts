@@ -122,6 +122,15 @@ export async function partsOf(
   );
 }
 
+/** Every part that meters of an account may be in, ascending; the first one also orders what is not of a meter. */
+export async function partRange(db: Queryable, accountId: string): Promise<number[]> {
+  const row = await db.maybe<{ part: number; parts: number }>(
+    sql`select part, parts from account where id = ${accountId}`,
+  );
+  if (row === undefined) throw notFound(`account ${accountId}`);
+  return Array.from({ length: row.parts }, (_, i) => row.part + i);
+}
+
 export interface NewAccount extends Partial<Profile> {
   name: string;
   /** The account that will manage this one; without, the account stands by itself. */

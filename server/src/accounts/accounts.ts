@@ -9,6 +9,7 @@ export {
   managerOf,
   manages,
   type NewAccount,
+  partRange,
   partsOf,
   subaccountsOf,
   timezoneOf,
@@ -23,7 +24,7 @@ export { addCollaborator, type Collaborator } from "./members.ts";
 export { accountNamed, allAccounts, allParts, hasNoAccounts, tokensOf } from "./overview.ts";
 export { setPassword } from "./password-check.ts";
 export { newPasswordHash } from "./password-rules.ts";
-export { reach } from "./reach.ts";
+export { reach, reachNamed } from "./reach.ts";
 export {
   addSubscriber,
   listSubscribers,

@@ -1,7 +1,7 @@
 import type { Queryable } from "../platform/db.ts";
 import type { Caller } from "../platform/http/endpoint.ts";
-import { notFound } from "../platform/problem.ts";
-import { type Account, accountById } from "./account.ts";
+import { invalid, notFound } from "../platform/problem.ts";
+import { type Account, accountById, subaccountsOf } from "./account.ts";
 
 /**
  * The account that `id` names for this caller: `me`, the account acted in, or one that it manages. Every other id
@@ -14,6 +14,25 @@ export async function reach(db: Queryable, who: Caller, id: string): Promise<Acc
     throw notFound(`account ${wanted} is neither ${who.accountId} nor managed by it`);
   }
   return account;
+}
+
+const external = "external:";
+
+/**
+ * The account that a form names: `me`, an id, or `external:` and the custom identifier of a subaccount. The same 404
+ * for one that is not there and for one of others.
+ */
+export async function reachNamed(db: Queryable, who: Caller, named: string): Promise<Account> {
+  if (!named.startsWith(external)) return reach(db, who, named);
+  const identifier = named.slice(external.length);
+  const found: Account[] = [];
+  for (const id of await subaccountsOf(db, who.accountId)) {
+    const account = await accountById(db, id);
+    if (account.custom_identifier === identifier) found.push(account);
+  }
+  if (found.length > 1) throw invalid("account", "names more than one subaccount; use its id");
+  if (found[0] === undefined) throw notFound(`no subaccount of ${who.accountId} is called ${named}`);
+  return found[0];
 }
 
 /** The subaccount `sub` of the account `id`, both within reach. */

@@ -5,10 +5,13 @@ import { Problem } from "../platform/problem.ts";
 
 /**
  * What a backup file holds, in this order: `header.json`, the rows of each table as PostgreSQL's COPY text in
- * pieces (`tables/<table>/<number>`), waiting uploads in pieces (`files/<number>/<number>`), `manifest.json`.
+ * pieces (`tables/<table>/<number>`), kept files in pieces (`files/<number>/<number>`), `manifest.json`.
  */
 export const headerName = "header.json";
 export const manifestName = "manifest.json";
+
+/** Folders below the data folder whose files are part of a backup. */
+export const keptFolders = ["uploads", "invoices"] as const;
 
 export const headerShape = z.object({
   format: z.literal("metertree-backup"),

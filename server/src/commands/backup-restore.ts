@@ -26,7 +26,7 @@ import { schemaVersion } from "../platform/migrate.ts";
 import { Problem } from "../platform/problem.ts";
 import { masterIds } from "../platform/secrets.ts";
 import { keySource } from "../settings.ts";
-import { type BackupHeader, type BackupManifest, verifyBackup, wholeOf } from "./backup-file.ts";
+import { type BackupHeader, type BackupManifest, keptFolders, verifyBackup, wholeOf } from "./backup-file.ts";
 import type { Outcome } from "./context.ts";
 
 interface Backup {
@@ -265,7 +265,7 @@ async function restoreFiles(dataDir: string, { path, manifest }: Backup): Promis
 /** A backup is input: its names must not lead out of the data folder. */
 function pathBelow(dataDir: string, name: string): string {
   const path = join(dataDir, name);
-  if (relative(join(dataDir, "uploads"), path).startsWith("..")) {
+  if (keptFolders.every((folder) => relative(join(dataDir, folder), path).startsWith(".."))) {
     throw new Problem("invalid", `The backup holds a file outside of the data folder: ${name}`);
   }
   return path;

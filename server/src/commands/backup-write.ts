@@ -16,6 +16,7 @@ import {
   type BackupManifest,
   filePiece,
   headerName,
+  keptFolders,
   manifestName,
   Tally,
   tablePiece,
@@ -111,7 +112,7 @@ async function* contentOf(client: pg.Client, around: Surroundings): AsyncGenerat
   yield jsonEntry(headerName, header);
   const manifest: BackupManifest = { tables: {}, files: [], sequences: [], jobs: [] };
   for (const table of tables) manifest.tables[table.name] = yield* tableContent(client, table);
-  yield* fileContent(around.dataDir, manifest);
+  for (const folder of keptFolders) yield* fileContent(around.dataDir, folder, manifest);
   // After the rows: a sequence may be ahead of them, never behind.
   manifest.sequences = await sequencesOf(client);
   manifest.jobs = await openJobsOf(client);
@@ -153,13 +154,16 @@ async function* inPieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
 }
 
 /** Uploads that wait to be imported: their jobs are in the backup too. */
-async function* fileContent(dataDir: string, manifest: BackupManifest): AsyncGenerator<ArchiveEntry> {
-  const folder = "uploads";
+async function* fileContent(
+  dataDir: string,
+  folder: string,
+  manifest: BackupManifest,
+): AsyncGenerator<ArchiveEntry> {
   const names = await readdir(join(dataDir, folder), { recursive: true }).catch(() => []);
   for (const name of names.sort()) {
     const path = join(folder, name);
     const file = await open(join(dataDir, path)).catch(() => undefined);
-    if (file === undefined) continue; // its import was done meanwhile
+    if (file === undefined) continue; // it was done with meanwhile
     const isFile = (await file.stat()).isFile();
     const tally = new Tally();
     let piece = 0;

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { type Account, accountById, reach, subaccountsOf } from "../accounts/accounts.ts";
+import { type Account, reachNamed } from "../accounts/accounts.ts";
 import { formats, unitOf } from "../formats/format.ts";
 import type { Queryable } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Call, Caller, Part } from "../platform/http/endpoint.ts";
 import { boolean } from "../platform/http/schema.ts";
 import { newId } from "../platform/id.ts";
-import { invalid, notFound, Problem } from "../platform/problem.ts";
+import { invalid, Problem } from "../platform/problem.ts";
 import { isZone } from "../platform/time/zone.ts";
 import type { ImportOptions } from "./import.ts";
 import { checkMapping, mappingByName } from "./mapping.ts";
@@ -92,7 +92,7 @@ export async function receive(
   try {
     const form = await readParts(call.parts, upload, call.ignored);
     if (upload.files.length === 0) throw invalid("file", "is missing: send at least one file");
-    const account = await accountOf(db, call.who, form.account ?? "me");
+    const account = await reachNamed(db, call.who, form.account ?? "me");
     const options = await optionsOf(db, form, account);
     return {
       importId,
@@ -130,22 +130,6 @@ async function readParts(
   for (const { path, message } of parsed.error.issues) (errors[path.join(".")] ??= []).push(message);
   const [field, [message]] = Object.entries(errors)[0] as [string, [string]];
   throw new Problem("invalid", `${field}: ${message}`, { errors });
-}
-
-const external = "external:";
-
-/** The account that a form names; the same 404 for one that is not there and for one of others. */
-export async function accountOf(db: Queryable, who: Caller, named: string): Promise<Account> {
-  if (!named.startsWith(external)) return reach(db, who, named);
-  const identifier = named.slice(external.length);
-  const found: Account[] = [];
-  for (const id of await subaccountsOf(db, who.accountId)) {
-    const account = await accountById(db, id);
-    if (account.custom_identifier === identifier) found.push(account);
-  }
-  if (found.length > 1) throw invalid("account", "names more than one subaccount; use its id");
-  if (found[0] === undefined) throw notFound(`no subaccount of ${who.accountId} is called ${named}`);
-  return found[0];
 }
 
 async function optionsOf(db: Queryable, form: Form, account: Account): Promise<ImportOptions> {

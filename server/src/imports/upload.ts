@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { plainFileName } from "../platform/http/parts.ts";
 import { isId } from "../platform/id.ts";
 import { Problem } from "../platform/problem.ts";
 import type { ImportedFile } from "./import.ts";
@@ -51,7 +52,7 @@ export class Upload {
     } finally {
       await file.close();
     }
-    this.files.push({ name: plainName(name), bytes, sha256: hash.digest("hex") });
+    this.files.push({ name: plainFileName(name), bytes, sha256: hash.digest("hex") });
   }
 
   /** SHA-256 over the hashes of the files: equal uploads have equal ones. */
@@ -88,16 +89,4 @@ export async function foldersBefore(dataDir: string, before: number): Promise<st
     if (about !== undefined && about.mtimeMs < before) found.push(name);
   }
   return found;
-}
-
-/** The last part of a path that a browser may have sent, without control characters. */
-function plainName(name: string): string {
-  const last = name
-    .split(/[\\/]/)
-    .at(-1)!
-    .replace(/\p{Cc}/gu, "")
-    .toWellFormed()
-    .trim()
-    .slice(-200);
-  return last === "" ? "file" : last;
 }

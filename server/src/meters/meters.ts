@@ -13,6 +13,8 @@ export { ownMeter, type PathStep, type Places } from "./meter.ts";
 export { meterObjectEndpoints } from "./object-api.ts";
 export {
   heldRoots,
+  type MeterAtPoint,
+  metersAtPoints,
   type ReadingMeter,
   type Resolved,
   type RootMeter,

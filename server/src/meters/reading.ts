@@ -1,6 +1,6 @@
 import type { Prepared, Queryable, Sql } from "../platform/db.ts";
 import { any, sql } from "../platform/db.ts";
-import type { Box, MeterType } from "./reference.ts";
+import type { Box, MeterType, Representation } from "./reference.ts";
 
 /** What whoever reads values needs to know of a meter. */
 export interface ReadingMeter {
@@ -149,4 +149,23 @@ export async function heldRoots(db: Queryable, accountId: string): Promise<RootM
   return db.rows(
     sql`select ${rootColumns} from meter m where m.holder_id = ${accountId} and m.parent_id is null order by m.id`,
   );
+}
+
+/** A root meter or a copy of one at a metering point, as one of its holders has it. */
+export interface MeterAtPoint extends Omit<RootMeter, "expectedGranularity" | "metrics"> {
+  ean: string;
+  rootId: string;
+  representation: Representation | null;
+}
+
+/** Meters that some accounts have at metering points, copies too, oldest first; revoked ones are left out. */
+export async function metersAtPoints(
+  db: Queryable,
+  holderIds: readonly string[],
+  eans: readonly string[],
+): Promise<MeterAtPoint[]> {
+  return db.rows(sql`
+    select m.id, m.root_id as "rootId", m.holder_id as "holderId", m.part, m.timezone, m.type, m.ean, m.representation
+    from meter m where m.holder_id = ${any(holderIds)} and m.ean = ${any(eans)} and not m.revoked
+    order by m.created, m.id`);
 }

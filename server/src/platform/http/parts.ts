@@ -62,3 +62,15 @@ function partsProblem(error: unknown): Problem {
     ...(message === undefined ? {} : { inner: message }),
   });
 }
+
+/** The last part of a path that a browser may have sent, without control characters; `file` when nothing is left. */
+export function plainFileName(name: string): string {
+  const last = name
+    .split(/[\\/]/)
+    .at(-1)!
+    .replace(/\p{Cc}/gu, "")
+    .toWellFormed()
+    .trim()
+    .slice(-200);
+  return last === "" ? "file" : last;
+}

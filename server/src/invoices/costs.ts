@@ -1,0 +1,224 @@
+import type { DecimalText } from "../formats/format.ts";
+import { rootMeters } from "../meters/meters.ts";
+import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
+import { calendarStart } from "../platform/time/granule.ts";
+import { gridOf, ingestIn, query, type RootMeter, type Run } from "../series/series.ts";
+import { type DraftBill, type DraftResult, type DraftRow, metricsOfRow } from "./draft.ts";
+import type { CostMeter } from "./link.ts";
+import { divide, Money, type MonthShare, monthsOf, type Spread } from "./spread.ts";
+import { consumptionWeights, type Wanted } from "./weights.ts";
+
+/** One month of one cost of a meter. */
+export interface CostKey {
+  meter_id: string;
+  /** As `/costs` names it. */
+  metric: string;
+  currency: string;
+  /** YYYYMM. */
+  month: number;
+}
+
+/** What a bill adds to it. */
+export interface Cost extends CostKey {
+  bill: number;
+  amount: DecimalText;
+}
+
+const nameOf = ({ meter_id, metric, currency, month }: CostKey) =>
+  `${meter_id} ${metric} ${currency} ${month}`;
+
+const isSpreadable = (row: DraftRow) =>
+  row.contractType !== null && row.period !== null && !row.open.some(({ field }) => field === "period");
+const followsUsage = ({ metric }: DraftRow) => metric?.endsWith("_usage") === true;
+
+/**
+ * What the rows of results add to the months of their meters; each row is told how it was divided. A row of one
+ * month needs no division; usage follows the consumption of the meter when it is known for the whole period;
+ * everything else goes by days.
+ */
+export async function costsOf(
+  db: Queryable,
+  linked: readonly { result: DraftResult; bill: DraftBill; meter: CostMeter }[],
+): Promise<Cost[]> {
+  const wanted: Wanted[] = linked.flatMap(({ result, meter }) =>
+    result.rows
+      .filter((row) => isSpreadable(row) && followsUsage(row) && monthsOf(row.period!).length > 1)
+      .map((row) => ({ meter, period: row.period! })),
+  );
+  const weightsFor = await consumptionWeights(db, wanted);
+  const sums = new Map<string, Cost>();
+  for (const { result, bill, meter } of linked) {
+    for (const row of result.rows.filter(isSpreadable)) {
+      const shares = monthsOf(row.period!);
+      const weights = followsUsage(row) ? weightsFor({ meter, period: row.period! }) : undefined;
+      const { spread, parts } = spreadRow(row.amount, shares, weights);
+      row.spread = spread;
+      for (const metric of metricsOfRow(row)) {
+        for (const [i, { month }] of shares.entries()) {
+          const key = { meter_id: meter.id, metric, currency: bill.currency, month };
+          const cost = { ...key, bill: bill.n, amount: parts[i]! };
+          const name = `${bill.n} ${nameOf(key)}`;
+          const known = sums.get(name);
+          if (known === undefined) sums.set(name, cost);
+          else known.amount = new Money(known.amount).plus(cost.amount).toFixed();
+        }
+      }
+    }
+  }
+  return [...sums.values()];
+}
+
+function spreadRow(
+  amount: DecimalText,
+  shares: readonly MonthShare[],
+  weights: readonly bigint[] | undefined,
+): { spread: Spread; parts: DecimalText[] } {
+  if (shares.length === 1) return { spread: "month", parts: [amount] };
+  if (weights !== undefined) return { spread: "consumption", parts: divide(amount, weights) };
+  return {
+    spread: "days",
+    parts: divide(
+      amount,
+      shares.map(({ days }) => BigInt(days)),
+    ),
+  };
+}
+
+/** Months from this on lie ahead of `now`, in every zone: their costs wait. */
+const isAhead = (start: number, now: number) => start > now;
+
+const startOf = (zone: string, month: number) =>
+  calendarStart(zone, (Math.floor(month / 100) - 1970) * 12 + (month % 100) - 1, "month");
+
+/**
+ * Stores anew what all invoices that count say of some months: their sum, or nothing when there is none any more. A
+ * value that somebody else delivered after an invoice is not taken away. Call it with the parts of the meters locked.
+ *
+ * @param source what the origin of the values is called
+ */
+export async function storeMonths(
+  tx: Tx,
+  keys: readonly CostKey[],
+  { now, source }: { now: number; source: string },
+): Promise<void> {
+  const distinct = [...new Map(keys.map((key) => [nameOf(key), key])).values()];
+  if (distinct.length === 0) return;
+  const roots = await rootMeters(tx, [...new Set(distinct.map(({ meter_id }) => meter_id))]);
+  const meters = new Map(roots.map(({ id, part, timezone }) => [id, { id, part, timezone }]));
+  const sums = await sumsOf(tx, distinct);
+  const before = await storedBefore(tx, distinct);
+  const gone = distinct.filter((key) => !sums.has(nameOf(key)) && before.get(nameOf(key)) != null);
+  const present = await presentValues(tx, gone, meters);
+  const runs: Run[] = [];
+  const kept: (CostKey & { value: number | null })[] = [];
+  for (const [id, some] of Map.groupBy(distinct, ({ meter_id }) => meter_id)) {
+    const meter = meters.get(id);
+    if (meter === undefined) continue; // its costs went with it
+    for (const group of Map.groupBy(some, ({ metric, currency }) => `${metric} ${currency}`).values()) {
+      const run = { starts: [] as number[], values: [] as number[] };
+      for (const key of group) {
+        const start = startOf(meter.timezone, key.month);
+        const sum = sums.get(nameOf(key));
+        const value = sum === undefined ? Number.NaN : Number(sum);
+        if (sum !== undefined) kept.push({ ...key, value: isAhead(start, now) ? null : value });
+        else if (present.get(nameOf(key)) !== before.get(nameOf(key)) || before.get(nameOf(key)) == null)
+          continue;
+        if (isAhead(start, now)) continue;
+        run.starts.push(start);
+        run.values.push(value);
+      }
+      const { metric, currency } = group[0]!;
+      if (run.starts.length > 0)
+        runs.push({ meter, metric: `cost_${metric}`, currency, granularity: "month", ...run });
+    }
+  }
+  await keepMonths(tx, distinct, kept);
+  if (runs.length > 0) await ingestIn(tx, [{ document: { source }, runs }], now);
+}
+
+/** Sums of the rows that count, by key; keys without such rows are absent. */
+async function sumsOf(tx: Tx, keys: readonly CostKey[]): Promise<Map<string, DecimalText>> {
+  const rows = await tx.rows<CostKey & { sum: DecimalText }>(sql`
+    select c.meter_id, c.metric, c.currency, c.month, sum(c.amount)::text as sum
+    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as key (meter_id text, metric text, currency text, month int)
+    join invoice_cost c on c.meter_id = key.meter_id and c.metric = key.metric and c.currency = key.currency
+      and c.month = key.month
+    join invoice_bill b on b.invoice_id = c.invoice_id and b.n = c.bill
+    where b.counts group by c.meter_id, c.metric, c.currency, c.month`);
+  return new Map(rows.map((row) => [nameOf(row), row.sum]));
+}
+
+/** What invoices have stored, by key: null while the month lies ahead. */
+async function storedBefore(tx: Tx, keys: readonly CostKey[]): Promise<Map<string, number | null>> {
+  const rows = await tx.rows<CostKey & { value: number | null }>(sql`
+    select m.meter_id, m.metric, m.currency, m.month, m.value
+    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as key (meter_id text, metric text, currency text, month int)
+    join invoice_month m on m.meter_id = key.meter_id and m.metric = key.metric and m.currency = key.currency
+      and m.month = key.month`);
+  return new Map(rows.map((row) => [nameOf(row), row.value]));
+}
+
+/** The values that the store has now, by key. */
+async function presentValues(
+  tx: Tx,
+  keys: readonly CostKey[],
+  meters: ReadonlyMap<string, RootMeter>,
+): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  const alive = keys.filter(({ meter_id }) => meters.has(meter_id));
+  const groups = Map.groupBy(alive, ({ meter_id, month }) => `${meters.get(meter_id)!.timezone} ${month}`);
+  for (const group of groups.values()) {
+    const { month } = group[0]!;
+    const zone = meters.get(group[0]!.meter_id)!.timezone;
+    const from = startOf(zone, month);
+    const answers = await query(tx, {
+      meters: group.map(({ meter_id }) => ({ rootId: meter_id, part: meters.get(meter_id)!.part })),
+      metrics: [...new Set(group.map(({ metric }) => `cost_${metric}`))],
+      grids: [gridOf("month", zone, { from, to: from + 1 })],
+    });
+    for (const { rootId, metric, currency, values } of answers) {
+      const key = { meter_id: rootId, metric: metric.slice("cost_".length), currency, month };
+      found.set(nameOf(key), values[0]![0]!);
+    }
+  }
+  return found;
+}
+
+/** Writes down what invoices have stored of these months. */
+async function keepMonths(
+  tx: Tx,
+  keys: readonly CostKey[],
+  kept: readonly (CostKey & { value: number | null })[],
+): Promise<void> {
+  await tx.run(sql`
+    delete from invoice_month m
+    using jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as key (meter_id text, metric text, currency text, month int)
+    where m.meter_id = key.meter_id and m.metric = key.metric and m.currency = key.currency and m.month = key.month`);
+  await tx.run(sql`
+    insert into invoice_month (meter_id, metric, currency, month, value)
+    select key.meter_id, key.metric, key.currency, key.month, key.value
+    from jsonb_to_recordset(${JSON.stringify(kept)}::jsonb)
+      as key (meter_id text, metric text, currency text, month int, value float8)`);
+}
+
+/** Months that lay ahead when their invoices came and have begun since, some of them. */
+export async function monthsBegun(
+  db: Queryable,
+  { month, limit }: { month: number; limit: number },
+): Promise<CostKey[]> {
+  return db.rows(sql`
+    select meter_id, metric, currency, month from invoice_month
+    where value is null and month <= ${month} order by month, meter_id limit ${limit}`);
+}
+
+/** The months that rows of some bills are part of. */
+export async function keysOfBills(
+  tx: Tx,
+  bills: readonly { invoiceId: string; n: number }[],
+): Promise<CostKey[]> {
+  const rows = await tx.rows<CostKey & { invoice_id: string; bill: number }>(sql`
+    select distinct invoice_id, bill, meter_id, metric, currency, month from invoice_cost
+    where invoice_id = ${any([...new Set(bills.map(({ invoiceId }) => invoiceId))])}`);
+  const wanted = new Set(bills.map(({ invoiceId, n }) => `${invoiceId} ${n}`));
+  return rows.filter((row) => wanted.has(`${row.invoice_id} ${row.bill}`));
+}

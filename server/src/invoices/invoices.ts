@@ -1,0 +1,4 @@
+/** Invoices, and the costs that follow from them: what other slices may use. */
+export { invoiceJobs } from "./jobs.ts";
+export { type ChangedInvoice, changedInvoices } from "./log.ts";
+export { type InvoiceView, invoiceView } from "./view.ts";
