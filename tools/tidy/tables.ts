@@ -11,6 +11,8 @@ const otherOwners: Readonly<Record<string, string>> = {
   key_check: "platform",
   meter_access: "meters",
   schema_migration: "platform",
+  steady_lease: "platform",
+  meter_news: "meters",
 };
 
 const folder = "server/migrations/";
