@@ -16,9 +16,7 @@ create table meter_news (
   meter_id text collate "C" not null,
   -- found, lost.
   kind text not null,
-  -- Part of the meter's values.
-  part int not null,
-  at timestamptz not null
+  at timestamptz not null default now()
 );
 
 create table webhook (
@@ -36,6 +34,8 @@ create table webhook (
   paused_reason text,
   -- First failed attempt since the last success.
   failing_since timestamptz,
+  -- Changes from then on are told; null once the parts are noted, and when data.new is not asked for.
+  data_since timestamptz,
   -- When data.new was last said.
   data_told timestamptz,
   created timestamptz not null,

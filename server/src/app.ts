@@ -12,6 +12,8 @@ import { seriesEndpoints } from "./series/api.ts";
 import { streamEndpoints } from "./streams/api.ts";
 import { streamJobs } from "./streams/streams.ts";
 import { treeEndpoints } from "./trees/api.ts";
+import { webhookEndpoints } from "./webhooks/api.ts";
+import { webhookJobs } from "./webhooks/webhooks.ts";
 
 /** The table of contents: every endpoint of the API. */
 export const endpoints: readonly Endpoint[] = [
@@ -23,7 +25,14 @@ export const endpoints: readonly Endpoint[] = [
   ...invoiceEndpoints,
   ...streamEndpoints,
   ...importEndpoints,
+  ...webhookEndpoints,
 ];
 
 /** Every kind of job. */
-export const jobKinds: readonly JobKind[] = [eraseAccountJob, ...invoiceJobs, ...streamJobs, ...importJobs];
+export const jobKinds: readonly JobKind[] = [
+  eraseAccountJob,
+  ...invoiceJobs,
+  ...streamJobs,
+  ...importJobs,
+  ...webhookJobs,
+];

@@ -14,6 +14,7 @@ import { makeMetrics } from "./platform/metrics.ts";
 import { schemaVersion } from "./platform/migrate.ts";
 import { Problem } from "./platform/problem.ts";
 import { version } from "./settings.ts";
+import { watchWebhooks } from "./webhooks/webhooks.ts";
 
 /** Waiting jobs older than this make the server not ready: workers are missing or stuck. */
 const lagSecondsMax = 600;
@@ -22,6 +23,7 @@ const lagSecondsMax = 600;
 export function makeApp(config: Config, deps: Deps): FastifyInstance {
   const metrics = makeMetrics({ version, process: true });
   watchJobs(metrics, () => jobLag(deps.db));
+  watchWebhooks(metrics, deps.db);
   const { ratePerSecond, rateBurst, trustedProxies } = config;
   return buildServer({
     // A worker answers only for its health.

@@ -112,6 +112,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   }),
   "POST /streams": () => ({ body: { resource: "consumption", granularity: "hour" } }),
   "POST /streams/:id/commit": (_, asker) => ({ body: { offset: asker.offset } }),
+  "POST /webhooks": () => ({ body: { url: "https://receiver.example/hook", events: ["meter.found"] } }),
   "POST /batches": (idAt) => ({
     body: {
       document: { source: "matrix" },

@@ -301,4 +301,34 @@ export interface Operations {
   /** Stores a text of values, all rows or none */
   "PUT /accounts/{id}/consumptions": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month"; values: string; delimeter?: "\t" | ";" | "," | "|"; overwrite?: boolean; preview?: boolean; metric?: "energy" | "energy_hightariff" | "energy_lowtariff" | "energy_reactive" | "energy_apparent" | "flow" | "temperature" | "return_temperature" | "supply_temperature" | "tvoc" | "co2" | "power" };
     data: { ean: string; range: number; value: number; replaced_value: false | number; saved: boolean; meter_id: string }[] };
+  /** Makes a webhook: an address that events are posted to. The answer shows its secret, this once. */
+  "POST /webhooks": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { url: string; events: ("data.new" | "meter.found" | "meter.revoked" | "connection.needs_person" | "export.failed")[]; name?: string | null; enabled?: boolean };
+    data: { _id: string; name: string | null; url: string; events: string[]; enabled: boolean; paused: string | null; paused_reason: string | null; failing_since: string | null; secrets: { _id: string; secret: string; created: string; expires: string | null }[]; created: string; updated: string } };
+  /** Webhooks of the account; an OAuth client sees those that it made */
+  "GET /webhooks": { kind: "list"; path: Record<string, never>; query: { skip?: number; limit?: number; sort?: string; q?: string } & Record<string, QueryValue>; body: undefined;
+    data: { _id: string; name: string | null; url: string; events: string[]; enabled: boolean; paused: string | null; paused_reason: string | null; failing_since: string | null; secrets: { _id: string; secret: string; created: string; expires: string | null }[]; created: string; updated: string }[] };
+  /** One webhook */
+  "GET /webhooks/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; name: string | null; url: string; events: string[]; enabled: boolean; paused: string | null; paused_reason: string | null; failing_since: string | null; secrets: { _id: string; secret: string; created: string; expires: string | null }[]; created: string; updated: string } };
+  /** Changes a webhook; what the body leaves out stays */
+  "PUT /webhooks/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { url?: string; events?: ("data.new" | "meter.found" | "meter.revoked" | "connection.needs_person" | "export.failed")[]; name?: string | null; enabled?: boolean };
+    data: { _id: string; name: string | null; url: string; events: string[]; enabled: boolean; paused: string | null; paused_reason: string | null; failing_since: string | null; secrets: { _id: string; secret: string; created: string; expires: string | null }[]; created: string; updated: string } };
+  /** Deletes a webhook with its deliveries; what waits is not sent any more */
+  "DELETE /webhooks/{id}": { kind: "message"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: undefined };
+  /** Makes a new secret. The answer shows it, this once. */
+  "POST /webhooks/{id}/rotate": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { expire_now?: boolean } | undefined;
+    data: { _id: string; name: string | null; url: string; events: string[]; enabled: boolean; paused: string | null; paused_reason: string | null; failing_since: string | null; secrets: { _id: string; secret: string; created: string; expires: string | null }[]; created: string; updated: string } };
+  /** What was sent and what waits, the newest first */
+  "GET /webhooks/{id}/deliveries": { kind: "list"; path: { id: string }; query: { skip?: number; limit?: number; sort?: string; q?: string } & Record<string, QueryValue>; body: undefined;
+    data: { _id: string; event: string; status: "waiting" | "delivered" | "failed"; created: string; attempts: { at: string; response_status: number | null; reason: string | null }[]; response_status: number | null; reason: string | null; next_attempt: string | null }[] };
+  /** One delivery with what it carries */
+  "GET /webhooks/{id}/deliveries/{delivery_id}": { kind: "one"; path: { id: string; delivery_id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; event: string; status: "waiting" | "delivered" | "failed"; created: string; attempts: { at: string; response_status: number | null; reason: string | null }[]; response_status: number | null; reason: string | null; next_attempt: string | null; payload: { type: string; timestamp: string; data: Record<string, unknown> } } };
+  /** Sends a delivery again, under the same webhook-id, and again until it succeeds */
+  "POST /webhooks/{id}/deliveries/{delivery_id}/resend": { kind: "one"; path: { id: string; delivery_id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; event: string; status: "waiting" | "delivered" | "failed"; created: string; attempts: { at: string; response_status: number | null; reason: string | null }[]; response_status: number | null; reason: string | null; next_attempt: string | null; payload: { type: string; timestamp: string; data: Record<string, unknown> } } };
+  /** Sends a test.ping now, whatever events the webhook asks for, and answers how it went */
+  "POST /webhooks/{id}/test": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { delivered: boolean; message: string; delivery: { _id: string; event: string; status: "waiting" | "delivered" | "failed"; created: string; attempts: { at: string; response_status: number | null; reason: string | null }[]; response_status: number | null; reason: string | null; next_attempt: string | null } } };
 }

@@ -20,7 +20,7 @@ export { type AuditEntry, actorOf, audit, brokenAudit } from "./audit.ts";
 export { actIn, authenticate } from "./authenticate.ts";
 export { assertMayDelete, markDeleted, removeAccount } from "./deletion.ts";
 export { accountChange, accountCreation, accountRefView, emailText, nameText } from "./fields.ts";
-export { addCollaborator, type Collaborator } from "./members.ts";
+export { addCollaborator, type Collaborator, personsToTell } from "./members.ts";
 export { accountNamed, allAccounts, allParts, hasNoAccounts, tokensOf } from "./overview.ts";
 export { setPassword } from "./password-check.ts";
 export { newPasswordHash } from "./password-rules.ts";

@@ -38,6 +38,17 @@ export async function collaboratorById(
   return row;
 }
 
+/** E-mail addresses of those who answer for an account: whoever logs in as it, and its administrators. */
+export async function personsToTell(db: Queryable, accountId: string): Promise<string[]> {
+  const rows = await db.rows<{ username: string }>(sql`
+    select username from account where id = ${accountId} and deleted is null and username is not null
+    union
+    select p.username ${collaboratorFrom} and c.organization_id = ${accountId} and c.role = 'administrator'
+      and p.username is not null
+    order by username`);
+  return rows.map((row) => row.username);
+}
+
 /** Gives a person a role in an organisation; a person who works there already gets the higher of both roles. */
 export async function addCollaborator(
   tx: Tx,

@@ -3,6 +3,7 @@ import { type Queryable, sql, type Tx } from "../platform/db.ts";
 import { type Caller, Page } from "../platform/http/endpoint.ts";
 import { newId } from "../platform/id.ts";
 import { formatTimestamp } from "../platform/time/timestamp.ts";
+import { addNews } from "./news.ts";
 
 /** What can happen to a meter. */
 export type Action = "created" | "updated" | "moved" | "shared" | "assigned" | "received" | "revoked";
@@ -29,7 +30,14 @@ export function doing(who: Caller, now: number): Doing {
 
 const rowsAtOnce = 2000;
 
-/** Adds events to the logs of meters. */
+/** What an event means for the account that holds the meter, for those that tell it: see `news.ts`. */
+const newsOf: Partial<Record<Action, "found" | "lost">> = {
+  created: "found",
+  received: "found",
+  revoked: "lost",
+};
+
+/** Adds events to the logs of meters, and what their holders got or lost by them to the news. */
 export async function log(tx: Tx, { now, actorId }: Doing, events: readonly Event[]): Promise<void> {
   for (let from = 0; from < events.length; from += rowsAtOnce) {
     const some = events.slice(from, from + rowsAtOnce);
@@ -40,6 +48,11 @@ export async function log(tx: Tx, { now, actorId }: Doing, events: readonly Even
                   ${some.map((event) => event.action)}::text[],
                   ${some.map((event) => JSON.stringify(event.detail ?? {}))}::text[])
         as event (id, meter_id, action, detail)`);
+    const news = some.flatMap(({ meterId, action }) => {
+      const kind = newsOf[action];
+      return kind === undefined ? [] : [{ meterId, kind }];
+    });
+    await addNews(tx, now, news);
   }
 }
 

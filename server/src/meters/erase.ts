@@ -14,6 +14,15 @@ export async function removeMeters(tx: Tx, ids: readonly string[]): Promise<stri
       sql`delete from meter_stat where part = ${part} and meter_id = ${any(some.map((row) => row.id))}`,
     );
   }
+  // Whoever holds a copy made of a meter that goes loses it.
+  await tx.run(sql`
+    with recursive down as (
+      select id, holder_id, revoked from meter where parent_id = ${any(ids)}
+      union
+      select m.id, m.holder_id, m.revoked from down join meter m on m.parent_id = down.id
+    )
+    insert into meter_news (account_id, meter_id, kind)
+    select holder_id, id, 'lost' from down where not revoked and not id = ${any(ids)}`);
   await tx.run(sql`delete from meter where id = ${any(ids)}`);
   return roots.map((row) => row.id);
 }

@@ -10,11 +10,13 @@ export {
 export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
 export { removeMeters } from "./erase.ts";
 export { ownMeter, type PathStep, type Places } from "./meter.ts";
+export { type MeterNews, takeNews } from "./news.ts";
 export { meterObjectEndpoints } from "./object-api.ts";
 export {
   heldRoots,
   type MeterAtPoint,
   metersAtPoints,
+  partsHeld,
   type ReadingMeter,
   type Resolved,
   type RootMeter,

@@ -169,3 +169,11 @@ export async function metersAtPoints(
     from meter m where m.holder_id = ${any(holderIds)} and m.ean = ${any(eans)} and not m.revoked
     order by m.created, m.id`);
 }
+
+/** Parts that hold the values of meters of an account, whatever it may read of them now. */
+export async function partsHeld(db: Queryable, accountId: string): Promise<number[]> {
+  const rows = await db.rows<{ part: number }>(
+    sql`select distinct part from meter where holder_id = ${accountId} order by part`,
+  );
+  return rows.map((row) => row.part);
+}

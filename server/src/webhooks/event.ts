@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { timestampText } from "../platform/http/schema.ts";
 import { granularities } from "../platform/granularity.ts";
+import { timestampText } from "../platform/http/schema.ts";
 
 /** A meter as an account sees it: its own reference, by which the API knows it. */
 const meter = z.object({
@@ -25,7 +25,12 @@ export const eventData = {
   "data.new": z.object({
     account: z.string(),
     meters: z.array(
-      z.object({ _id: z.string(), root: z.string(), ean: z.string().nullable(), series: z.array(changedSeries) }),
+      z.object({
+        _id: z.string(),
+        root: z.string(),
+        ean: z.string().nullable(),
+        series: z.array(changedSeries),
+      }),
     ),
     more: z.boolean().describe("Further meters have changed; the next event names them"),
   }),

@@ -33,7 +33,7 @@ const timeoutMs = 20_000;
  * Signs and sends one delivery. Never throws: whatever happens is an outcome; what the receiver said beside its status
  * is not even read. Redirects are answers like any other, and no success.
  */
-export async function post(deps: Deps, delivery: Post, signal: AbortSignal): Promise<Outcome> {
+export async function post(deps: Deps, delivery: Post, signal?: AbortSignal): Promise<Outcome> {
   const { clock, egress, log } = deps;
   const failed = { delivered: false, retryAfterMs: 0, isGone: false };
   try {
@@ -49,7 +49,7 @@ export async function post(deps: Deps, delivery: Post, signal: AbortSignal): Pro
       body: delivery.body,
       timeoutMs,
       isBodyIgnored: true,
-      signal,
+      ...(signal === undefined ? {} : { signal }),
     });
     const { status } = answer;
     const at = clock.now();

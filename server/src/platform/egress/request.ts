@@ -14,6 +14,8 @@ export interface EgressRequest {
   redirectsMax?: number;
   /** Longest body of an answer; a longer one is a failure. 64 KiB by default. */
   bytesMax?: number;
+  /** Only the status and headers matter: the body is thrown away, however long it is or takes. */
+  isBodyIgnored?: boolean;
   signal?: AbortSignal;
 }
 
@@ -42,7 +44,10 @@ export async function sendRequest(
   let hop = firstHop(url, request);
   try {
     for (let redirects = 0; ; redirects++) {
-      const answer = await exchange(dispatcher, hop, { signal, bytesMax: request.bytesMax ?? 65_536 });
+      const answer = await exchange(dispatcher, hop, {
+        signal,
+        bytesMax: request.isBodyIgnored === true ? null : (request.bytesMax ?? 65_536),
+      });
       const next = redirects < redirectsMax ? nextHop(hop, answer) : undefined;
       if (next === undefined) return answer;
       hop = next;
@@ -115,7 +120,7 @@ function isUpgrade(from: URL, to: URL): boolean {
 async function exchange(
   dispatcher: Dispatcher,
   hop: Hop,
-  { signal, bytesMax }: { signal: AbortSignal; bytesMax: number },
+  { signal, bytesMax }: { signal: AbortSignal; bytesMax: number | null },
 ): Promise<EgressAnswer> {
   const body = typeof hop.body === "function" ? hop.body() : (hop.body ?? null);
   const answer = await send(hop.url, {
@@ -125,6 +130,13 @@ async function exchange(
     body,
     signal,
   });
+  const named = Object.entries(answer.headers).map(([name, value]) => [name, [value].flat().join(", ")]);
+  const headers = Object.fromEntries(named);
+  if (bytesMax === null) {
+    // A short rest leaves the connection to the next request; nobody waits for it.
+    void answer.body.dump({ limit: 16_384 }).catch(() => undefined);
+    return { status: answer.statusCode, headers, body: Buffer.alloc(0) };
+  }
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -133,6 +145,5 @@ async function exchange(
     if (bytes > bytesMax) throw new EgressFailure("too_large", { inner: `more than ${bytesMax} bytes` });
     chunks.push(chunk);
   }
-  const headers = Object.entries(answer.headers).map(([name, value]) => [name, [value].flat().join(", ")]);
-  return { status: answer.statusCode, headers: Object.fromEntries(headers), body: Buffer.concat(chunks) };
+  return { status: answer.statusCode, headers, body: Buffer.concat(chunks) };
 }

@@ -1,0 +1,193 @@
+import { type Change, changesOfPart } from "../changes/changes.ts";
+import { partsHeld, type ReadingMeter, referencesTo } from "../meters/meters.ts";
+import { sql } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
+import type { Granularity } from "../platform/granularity.ts";
+import { newId } from "../platform/id.ts";
+import { formatTimestamp } from "../platform/time/timestamp.ts";
+import { periodOf, type SeriesOf, seriesOf } from "../series/series.ts";
+import { bodyOf, insertDeliveries } from "./emit.ts";
+import type { EventData } from "./event.ts";
+
+/** At most one event per webhook in this time, and in this while its receiver does not answer. */
+const pauseMs = 10_000;
+const pauseMsFailing = 300_000;
+/** Meters named in one event. */
+const metersMax = 1_000;
+/** Entries of the log that one event sums up at most, and how many are read at once. */
+const changesMax = 100_000;
+const changesAtOnce = 2_000;
+
+interface Told {
+  id: string;
+  accountId: string;
+}
+
+/** Tells every webhook that asks for it whose meters got new or changed values since it was told the last time. */
+export async function tellData(deps: Deps, signal: AbortSignal): Promise<void> {
+  const { db, clock } = deps;
+  const fresh = await db.rows<Told & { since: number }>(sql`
+    select id, account_id as "accountId", (extract(epoch from data_since) * 1000)::float8 as since
+    from webhook where data_since is not null order by id`);
+  for (const webhook of fresh) await begin(deps, webhook);
+  const now = clock.now();
+  const due = await db.rows<Told>(sql`
+    select id, account_id as "accountId" from webhook
+    where enabled and 'data.new' = any(events) and (data_told is null or data_told <=
+      case when failing_since is null then ${new Date(now - pauseMs)}::timestamptz
+           else ${new Date(now - pauseMsFailing)}::timestamptz end)
+    order by data_told nulls first, id`);
+  for (const webhook of due) if (!signal.aborted) await tell(deps, webhook);
+}
+
+/**
+ * Notes the parts of all meters of a new webhook's account. It is done here, after the webhook was committed, and not
+ * with it: what arrives meanwhile is either seen here or told by the news of meters.
+ */
+async function begin({ db }: Deps, webhook: Told & { since: number }): Promise<void> {
+  await db.transaction(async (tx) => {
+    const held = await tx.maybe(
+      sql`select from webhook where id = ${webhook.id} and data_since is not null for no key update`,
+    );
+    if (held === undefined) return;
+    const parts = await partsHeld(tx, webhook.accountId);
+    await tx.run(sql`
+      insert into webhook_part (webhook_id, part, off)
+      select ${webhook.id}, part, ${Math.floor(webhook.since * 1000)} from unnest(${parts}::int4[]) as held (part)
+      on conflict do nothing`);
+    await tx.run(sql`update webhook set data_since = null where id = ${webhook.id}`);
+  });
+}
+
+/** How far the log of a part was told, and how far it is by this event. */
+interface Cursor {
+  part: number;
+  off: number;
+  to: number;
+}
+
+async function tell(deps: Deps, webhook: Told): Promise<void> {
+  const { db, clock } = deps;
+  // Parts that were told least lately come first, so that a busy one holds up no other.
+  const cursors = await db.rows<Cursor>(
+    sql`select part, off, off as to from webhook_part where webhook_id = ${webhook.id} order by off, part`,
+  );
+  const news = new News(webhook.accountId);
+  for (const cursor of cursors) if (!news.isFull) cursor.to = await news.read(deps, cursor);
+  const moved = cursors.filter(({ off, to }) => to > off);
+  if (moved.length === 0) return;
+  await db.transaction(async (tx) => {
+    const held = await tx.maybe(
+      sql`select from webhook where id = ${webhook.id} and 'data.new' = any(events) for no key update`,
+    );
+    if (held === undefined) return;
+    const written = await tx.run(sql`
+      update webhook_part p set off = moved.to_off
+      from unnest(${moved.map(({ part }) => part)}::int4[], ${moved.map(({ off }) => off)}::int8[],
+                  ${moved.map(({ to }) => to)}::int8[]) as moved (part, off, to_off)
+      where p.webhook_id = ${webhook.id} and p.part = moved.part and p.off = moved.off`);
+    // Another process has told it meanwhile.
+    if (written < moved.length)
+      throw new Error(`the changes of webhook ${webhook.id} were told by somebody else`);
+    if (news.isEmpty) return;
+    const now = clock.now();
+    const body = bodyOf("data.new", { account: webhook.accountId, ...news.data() }, now);
+    await insertDeliveries(tx, [{ id: newId(now), webhookId: webhook.id, event: "data.new", body }], now);
+    await tx.run(sql`update webhook set data_told = ${new Date(now)} where id = ${webhook.id}`);
+  });
+}
+
+interface Series {
+  metric: string;
+  currency: string;
+  granularity: Granularity;
+  from: number;
+  to: number;
+  count: number;
+  updated: boolean;
+}
+
+/** What an event says: changes summed up by meter, metric and granularity, of meters that the account may read now. */
+class News {
+  readonly #accountId: string;
+  readonly #meters = new Map<string, { meter: ReadingMeter; series: Map<string, Series> }>();
+  #changes = 0;
+  /** Nothing more fits; what was left out comes with the next event. */
+  isFull = false;
+
+  constructor(accountId: string) {
+    this.#accountId = accountId;
+  }
+
+  get isEmpty(): boolean {
+    return this.#meters.size === 0;
+  }
+
+  /** Takes changes of a part in, in their order; returns the offset of the last one that was. */
+  async read(deps: Deps, { part, off }: { part: number; off: number }): Promise<number> {
+    for (let after = off; ; ) {
+      const changes = await changesOfPart(deps.db, { part, after, limit: changesAtOnce });
+      const series = await seriesOf(deps.db, part, [...new Set(changes.map(({ seriesId }) => seriesId))]);
+      const rootIds = [...new Set([...series.values()].map(({ meterId }) => meterId))];
+      const references = await referencesTo(deps.db, this.#accountId, rootIds);
+      const byRoot = new Map(references.map((meter) => [meter.rootId, meter]));
+      for (const change of changes) {
+        const of = series.get(change.seriesId);
+        const meter = of === undefined ? undefined : byRoot.get(of.meterId);
+        if (of !== undefined && meter !== undefined && !this.#add(change, of, meter)) {
+          this.isFull = true;
+          return after;
+        }
+        after = change.off;
+      }
+      this.#changes += changes.length;
+      if (changes.length < changesAtOnce) return after;
+      if (this.#changes >= changesMax) {
+        this.isFull = true;
+        return after;
+      }
+    }
+  }
+
+  #add(change: Change, { metric, currency }: SeriesOf, meter: ReadingMeter): boolean {
+    let entry = this.#meters.get(meter.id);
+    if (entry === undefined) {
+      if (this.#meters.size === metersMax) return false;
+      this.#meters.set(meter.id, (entry = { meter, series: new Map() }));
+    }
+    const { granularity, from, to } = periodOf(change, meter.timezone);
+    const key = `${metric} ${currency} ${granularity}`;
+    const known = entry.series.get(key) ?? {
+      metric,
+      currency,
+      granularity,
+      from,
+      to,
+      count: 0,
+      updated: false,
+    };
+    entry.series.set(key, {
+      ...known,
+      from: Math.min(known.from, from),
+      to: Math.max(known.to, to),
+      count: known.count + change.n,
+      updated: known.updated || change.replaced,
+    });
+    return true;
+  }
+
+  data(): EventData<"data.new"> {
+    const meters = [...this.#meters.values()].map(({ meter, series }) => ({
+      _id: meter.id,
+      root: meter.rootId,
+      ean: meter.ean,
+      series: [...series.values()].map(({ currency, from, to, ...rest }) => ({
+        ...rest,
+        currency: currency === "" ? null : currency,
+        from: formatTimestamp(from),
+        to: formatTimestamp(to),
+      })),
+    }));
+    return { meters, more: this.isFull };
+  }
+}
