@@ -34,7 +34,7 @@ create table webhook (
   paused_reason text,
   -- First failed attempt since the last success.
   failing_since timestamptz,
-  -- Changes from then on are told; null once the parts are noted, and when data.new is not asked for.
+  -- When data.new was asked for; null when it is not, and once its parts are looked for again: see webhooks/follow.ts.
   data_since timestamptz,
   -- When data.new was last said.
   data_told timestamptz,

@@ -89,7 +89,11 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addPeople(api, party);
   await addMeters(api, party);
   await addFiles(api, party);
+<<<<<<< HEAD
   await addOutputs(api, party);
+=======
+  await addWebhooks(api, party);
+>>>>>>> cbb7c9a (test(webhooks): receivers of the manual, the mail, the lease)
   return party;
 }
 
@@ -172,6 +176,19 @@ async function addOutputs(api: TestApi, party: Party): Promise<void> {
   const batch = await asParty(api, party, "POST", `/streams/${ids.stream}/consume`);
   await asParty(api, party, "POST", `/streams/${ids.stream}/commit`, { offset: batch.offset });
   party.offset = batch.offset;
+}
+
+/** A webhook to an address that is never reached, and the delivery of its test. */
+async function addWebhooks(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const webhook = await asParty(api, party, "POST", "/webhooks", {
+    url: `http://10.9.8.7/${canary}`,
+    events: ["meter.found"],
+    name: `${canary} webhook`,
+  });
+  ids.webhook = webhook._id;
+  const tested = await asParty(api, party, "POST", `/webhooks/${webhook._id}/test`);
+  ids.webhook_delivery = tested.delivery._id;
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

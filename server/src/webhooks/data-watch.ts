@@ -1,5 +1,5 @@
 import { type Change, changesOfPart } from "../changes/changes.ts";
-import { partsHeld, type ReadingMeter, referencesTo } from "../meters/meters.ts";
+import { type ReadingMeter, referencesTo } from "../meters/meters.ts";
 import { sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Granularity } from "../platform/granularity.ts";
@@ -8,6 +8,7 @@ import { formatTimestamp } from "../platform/time/timestamp.ts";
 import { periodOf, type SeriesOf, seriesOf } from "../series/series.ts";
 import { bodyOf, insertDeliveries } from "./emit.ts";
 import type { EventData } from "./event.ts";
+import { followLateParts } from "./follow.ts";
 
 /** At most one event per webhook in this time, and in this while its receiver does not answer. */
 const pauseMs = 10_000;
@@ -26,10 +27,10 @@ interface Told {
 /** Tells every webhook that asks for it whose meters got new or changed values since it was told the last time. */
 export async function tellData(deps: Deps, signal: AbortSignal): Promise<void> {
   const { db, clock } = deps;
-  const fresh = await db.rows<Told & { since: number }>(sql`
-    select id, account_id as "accountId", (extract(epoch from data_since) * 1000)::float8 as since
-    from webhook where data_since is not null order by id`);
-  for (const webhook of fresh) await begin(deps, webhook);
+  const fresh = await db.rows<Told>(
+    sql`select id, account_id as "accountId" from webhook where data_since is not null order by id`,
+  );
+  for (const webhook of fresh) await db.transaction((tx) => followLateParts(tx, webhook));
   const now = clock.now();
   const due = await db.rows<Told>(sql`
     select id, account_id as "accountId" from webhook
@@ -38,25 +39,6 @@ export async function tellData(deps: Deps, signal: AbortSignal): Promise<void> {
            else ${new Date(now - pauseMsFailing)}::timestamptz end)
     order by data_told nulls first, id`);
   for (const webhook of due) if (!signal.aborted) await tell(deps, webhook);
-}
-
-/**
- * Notes the parts of all meters of a new webhook's account. It is done here, after the webhook was committed, and not
- * with it: what arrives meanwhile is either seen here or told by the news of meters.
- */
-async function begin({ db }: Deps, webhook: Told & { since: number }): Promise<void> {
-  await db.transaction(async (tx) => {
-    const held = await tx.maybe(
-      sql`select from webhook where id = ${webhook.id} and data_since is not null for no key update`,
-    );
-    if (held === undefined) return;
-    const parts = await partsHeld(tx, webhook.accountId);
-    await tx.run(sql`
-      insert into webhook_part (webhook_id, part, off)
-      select ${webhook.id}, part, ${Math.floor(webhook.since * 1000)} from unnest(${parts}::int4[]) as held (part)
-      on conflict do nothing`);
-    await tx.run(sql`update webhook set data_since = null where id = ${webhook.id}`);
-  });
 }
 
 /** How far the log of a part was told, and how far it is by this event. */

@@ -2,6 +2,7 @@ import { type MeterNews, takeNews } from "../meters/meters.ts";
 import { sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { emit } from "./emit.ts";
+import { offsetBefore } from "./follow.ts";
 
 /** Meters named in one event. */
 const metersMax = 1_000;
@@ -58,7 +59,7 @@ async function followParts(tx: Tx, accountId: string, found: readonly MeterNews[
     insert into webhook_part (webhook_id, part, off)
     select w.id, found.part, found.off
     from webhook w cross join unnest(${[...since.keys()]}::int4[],
-      ${[...since.values()].map((at) => Math.floor(at * 1000))}::int8[]) as found (part, off)
+      ${[...since.values()].map((at) => offsetBefore(at))}::int8[]) as found (part, off)
     where w.account_id = ${accountId} and 'data.new' = any(w.events) order by w.id, found.part
     on conflict do nothing`);
 }

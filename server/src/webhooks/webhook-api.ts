@@ -7,6 +7,7 @@ import { boolean, formatTimestamp, id, timestampText } from "../platform/http/sc
 import { newId } from "../platform/id.ts";
 import { Problem } from "../platform/problem.ts";
 import { subscribable } from "./event.ts";
+import { beginToFollow, endToFollow } from "./follow.ts";
 import { createSecret, endSecrets, liveSecrets, mask, type NewSecret } from "./secret.ts";
 import { ownWebhook, visibleWebhooks, type Webhook, webhookColumns, webhooksMax } from "./webhook.ts";
 
@@ -142,11 +143,12 @@ const createWebhook = endpoint({
         detail: hostOf(body.url),
       });
       await assertRoom(tx, who.accountId);
-      const since = body.events.includes("data.new") ? new Date(now) : null;
       await tx.run(sql`
-        insert into webhook (id, account_id, client_id, name, url, events, enabled, data_since, created, updated)
+        insert into webhook (id, account_id, client_id, name, url, events, enabled, created, updated)
         values (${webhookId}, ${who.accountId}, ${who.clientId}, ${body.name ?? null}, ${body.url}, ${body.events},
-                ${body.enabled ?? true}, ${since}, ${new Date(now)}, ${new Date(now)})`);
+                ${body.enabled ?? true}, ${new Date(now)}, ${new Date(now)})`);
+      if (body.events.includes("data.new"))
+        await beginToFollow(tx, { id: webhookId, accountId: who.accountId, now });
       const made = await createSecret(tx, keys, { accountId: who.accountId, webhookId, now });
       return showOne(tx, who, webhookId, { now, made });
     });
@@ -231,7 +233,9 @@ const changeWebhook = endpoint({
           paused_reason = case when ${after.enabled} then null else paused_reason end,
           failing_since = case when ${isFresh} then null else failing_since end
         where id = ${before.id}`);
-      await followData(tx, { id: before.id, before: before.events, after: after.events, now });
+      const [did, does] = [before, after].map(({ events }) => events.includes("data.new"));
+      if (does && !did) await beginToFollow(tx, { ...before, now });
+      if (did && !does) await endToFollow(tx, before.id);
       if (isFresh && after.enabled) await wake(tx, before.id, now);
       const { name: _, url, ...rest } = body;
       const detail = { ...rest, ...(url === undefined ? {} : hostOf(url)) };
@@ -240,22 +244,6 @@ const changeWebhook = endpoint({
     });
   },
 });
-
-/** Begins or ends to follow the changes of values, from now on. */
-async function followData(
-  tx: Tx,
-  {
-    id,
-    before,
-    after,
-    now,
-  }: { id: string; before: readonly string[]; after: readonly string[]; now: number },
-): Promise<void> {
-  const [did, does] = [before.includes("data.new"), after.includes("data.new")];
-  if (did === does) return;
-  await tx.run(sql`delete from webhook_part where webhook_id = ${id}`);
-  await tx.run(sql`update webhook set data_since = ${does ? new Date(now) : null} where id = ${id}`);
-}
 
 /** Whoever has just put a receiver right wants to see now that it works. */
 async function wake(tx: Tx, webhookId: string, now: number): Promise<void> {
