@@ -89,11 +89,8 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addPeople(api, party);
   await addMeters(api, party);
   await addFiles(api, party);
-<<<<<<< HEAD
   await addOutputs(api, party);
-=======
   await addWebhooks(api, party);
->>>>>>> cbb7c9a (test(webhooks): receivers of the manual, the mail, the lease)
   return party;
 }
 

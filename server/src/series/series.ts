@@ -4,7 +4,7 @@
  */
 export type { Batch, Document, Refusal, RootMeter, Run, Stored, ValueQuality } from "./batch.ts";
 export { nothingStored, qualities } from "./batch.ts";
-export { periodOf, type SeriesOf, seriesOf } from "./changed.ts";
+export { periodOf } from "./changed.ts";
 export { refusals } from "./check.ts";
 export { type Grid, gridOf, pointsAtMost, pointsOf } from "./grid.ts";
 export { type Revision, revisionsOf } from "./history.ts";

@@ -1,11 +1,11 @@
-import { type Change, changesOfPart } from "../changes/changes.ts";
-import { type ReadingMeter, referencesTo } from "../meters/meters.ts";
+import { type Change, entriesAfter, headsOf } from "../changes/changes.ts";
+import { type SeenRoot, seenRoots } from "../meters/meters.ts";
 import { sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
 import { formatTimestamp } from "../platform/time/timestamp.ts";
-import { periodOf, type SeriesOf, seriesOf } from "../series/series.ts";
+import { periodOf, type SeriesInfo, seriesById } from "../series/series.ts";
 import { bodyOf, insertDeliveries } from "./emit.ts";
 import type { EventData } from "./event.ts";
 import { followLateParts } from "./follow.ts";
@@ -41,19 +41,28 @@ export async function tellData(deps: Deps, signal: AbortSignal): Promise<void> {
   for (const webhook of due) if (!signal.aborted) await tell(deps, webhook);
 }
 
-/** How far the log of a part was told, and how far it is by this event. */
+/** How far the log of a part was told, how far it is by this event, and where it ends. */
 interface Cursor {
   part: number;
   off: number;
   to: number;
+  end: number;
 }
 
 async function tell(deps: Deps, webhook: Told): Promise<void> {
   const { db, clock } = deps;
   // Parts that were told least lately come first, so that a busy one holds up no other.
-  const cursors = await db.rows<Cursor>(
-    sql`select part, off, off as to from webhook_part where webhook_id = ${webhook.id} order by off, part`,
+  const followed = await db.rows<{ part: number; off: number }>(
+    sql`select part, off from webhook_part where webhook_id = ${webhook.id} order by off, part`,
   );
+  const heads = await headsOf(
+    db,
+    followed.map(({ part }) => part),
+  );
+  const ends = new Map(heads.map((head) => [head.part, head.off]));
+  const cursors = followed
+    .map(({ part, off }): Cursor => ({ part, off, to: off, end: ends.get(part) ?? 0 }))
+    .filter(({ off, end }) => end > off);
   const news = new News(webhook.accountId);
   for (const cursor of cursors) if (!news.isFull) cursor.to = await news.read(deps, cursor);
   const moved = cursors.filter(({ off, to }) => to > off);
@@ -92,7 +101,7 @@ interface Series {
 /** What an event says: changes summed up by meter, metric and granularity, of meters that the account may read now. */
 class News {
   readonly #accountId: string;
-  readonly #meters = new Map<string, { meter: ReadingMeter; series: Map<string, Series> }>();
+  readonly #meters = new Map<string, { meter: SeenRoot; series: Map<string, Series> }>();
   #changes = 0;
   /** Nothing more fits; what was left out comes with the next event. */
   isFull = false;
@@ -105,17 +114,16 @@ class News {
     return this.#meters.size === 0;
   }
 
-  /** Takes changes of a part in, in their order; returns the offset of the last one that was. */
-  async read(deps: Deps, { part, off }: { part: number; off: number }): Promise<number> {
+  /** Takes changes of a part in, in their order; returns the offset up to which all were. */
+  async read({ db }: Deps, { part, off, end }: Cursor): Promise<number> {
     for (let after = off; ; ) {
-      const changes = await changesOfPart(deps.db, { part, after, limit: changesAtOnce });
-      const series = await seriesOf(deps.db, part, [...new Set(changes.map(({ seriesId }) => seriesId))]);
+      const changes = await entriesAfter(db, { part, after, upTo: end, limit: changesAtOnce });
+      const series = await seriesById(db, part, [...new Set(changes.map(({ seriesId }) => seriesId))]);
       const rootIds = [...new Set([...series.values()].map(({ meterId }) => meterId))];
-      const references = await referencesTo(deps.db, this.#accountId, rootIds);
-      const byRoot = new Map(references.map((meter) => [meter.rootId, meter]));
+      const meters = await seenRoots(db, this.#accountId, rootIds);
       for (const change of changes) {
         const of = series.get(change.seriesId);
-        const meter = of === undefined ? undefined : byRoot.get(of.meterId);
+        const meter = of === undefined ? undefined : meters.get(of.meterId);
         if (of !== undefined && meter !== undefined && !this.#add(change, of, meter)) {
           this.isFull = true;
           return after;
@@ -123,7 +131,7 @@ class News {
         after = change.off;
       }
       this.#changes += changes.length;
-      if (changes.length < changesAtOnce) return after;
+      if (changes.length < changesAtOnce) return end;
       if (this.#changes >= changesMax) {
         this.isFull = true;
         return after;
@@ -131,7 +139,7 @@ class News {
     }
   }
 
-  #add(change: Change, { metric, currency }: SeriesOf, meter: ReadingMeter): boolean {
+  #add(change: Change, { metric, currency }: SeriesInfo, meter: SeenRoot): boolean {
     let entry = this.#meters.get(meter.id);
     if (entry === undefined) {
       if (this.#meters.size === metersMax) return false;

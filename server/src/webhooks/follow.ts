@@ -21,8 +21,9 @@ export async function beginToFollow(
   tx: Tx,
   webhook: { id: string; accountId: string; now: number },
 ): Promise<void> {
-  const heads = await headsOf(tx, await partsHeld(tx, webhook.accountId));
-  await addParts(tx, webhook.id, heads);
+  const parts = await partsHeld(tx, webhook.accountId);
+  const heads = new Map((await headsOf(tx, parts)).map(({ part, off }) => [part, off]));
+  await addParts(tx, webhook.id, new Map(parts.map((part) => [part, heads.get(part) ?? 0])));
   await tx.run(sql`update webhook set data_since = ${new Date(webhook.now)} where id = ${webhook.id}`);
 }
 

@@ -171,19 +171,19 @@ test("410 pauses at once", async () => {
   });
 });
 
-test.for([
+test.for<[status: number, header: string, seconds: number]>([
   [429, "7200", 7200],
   [503, "7200", 7200],
   [500, "7200", 5],
 ])("%i with Retry-After %s is tried again after %i s", async ([status, header, seconds]) => {
   const { api, webhook, send, deliveries } = world;
   const { id } = await webhook(receiver.url, ["connection.needs_person"]);
-  receiver.answers((response) => response.writeHead(status as number, { "retry-after": header }).end());
+  receiver.answers((response) => response.writeHead(status, { "retry-after": header }).end());
   await happen();
   await send();
   const wait = Date.parse((await deliveries(id))[0].next_attempt) - api.clock.now();
-  expect(wait).toBeGreaterThanOrEqual((seconds as number) * 1000 - 1000);
-  expect(wait).toBeLessThanOrEqual((seconds as number) * 1100 + 1000);
+  expect(wait).toBeGreaterThanOrEqual(seconds * 1000 - 1000);
+  expect(wait).toBeLessThanOrEqual(seconds * 1100 + 1000);
 });
 
 test("redirects are not followed", async () => {
