@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../server/src/platform/http/endpoint.ts";
 import { testPassword } from "../harness/accounts.ts";
 import { formOf } from "../harness/form.ts";
-import type { Party, ThingKind } from "../harness/world.ts";
+import { invoiceTemplate, type Party, type ThingKind } from "../harness/world.ts";
 
 /** A request as tests send it. */
 export interface Request {
@@ -105,6 +105,8 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "PUT /invoices/:id": (idAt, asker) => ({
     body: { results: [{ ean: `${asker.canary}-ean`, meter: idAt("meter") }] },
   }),
+  "POST /invoice_templates": () => ({ body: { name: fresh("Template "), template: invoiceTemplate } }),
+  "PUT /invoice_templates/:id": () => ({ body: { name: fresh("Template ") } }),
   "POST /mappings": () => ({ body: { name: fresh("Mapping "), mapping: { version: 1 } } }),
   "PUT /mappings/:id": () => ({ body: { name: fresh("Mapping ") } }),
   "PUT /accounts/:id/consumptions": (_, asker) => ({

@@ -150,6 +150,20 @@ async function addFiles(api: TestApi, party: Party): Promise<void> {
   await addInvoices(api, party);
 }
 
+/** A template for PDF invoices that can be used. */
+export const invoiceTemplate = {
+  version: 1,
+  name: "layout",
+  document: { all: ["Utility"] },
+  currency: "SEK",
+  numbers: { decimal: "," },
+  dates: ["yyyy-MM-dd"],
+  seller: { name: { value: "Utility" } },
+  fields: { number: "Invoice", issued: "Date" },
+  tables: [{ columns: { description: "Text", amount: "Amount" }, end: "Sum" }],
+  totals: { net: "Sum", vat: "VAT", payable: "To pay" },
+};
+
 async function addInvoices(api: TestApi, party: Party): Promise<void> {
   const { canary, account, ids } = party;
   const content = ubl({
@@ -164,6 +178,8 @@ async function addInvoices(api: TestApi, party: Party): Promise<void> {
   ids.invoice = answer.json.data[0]._id;
   const kind = invoiceJobs.find(({ name }) => name === "read-invoice")!;
   await kind.run({ invoiceId: ids.invoice }, api.deps, new AbortController().signal);
+  const body = { name: `${canary} template`, template: { ...invoiceTemplate, name: `${canary} layout` } };
+  ids.invoice_template = (await asParty(api, party, "POST", "/invoice_templates", body))._id;
 }
 
 /** What hands values on; one batch of the stream is given out. */

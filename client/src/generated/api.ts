@@ -241,6 +241,21 @@ export interface Operations {
   /** Reads the document once more */
   "POST /invoices/{id}/retry": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
     data: { _id: string; account: { _id: string; name: string } | null; owner: { _id: string; name: string } | null; status: "pending" | "processing" | "completed" | "failed"; reason: { message: string; line: number | null; field: string | null; difference: number | null } | null; created: string; updated: string; started: string | null; finished: string | null; dry_run: boolean; format: string | null; contract_type: "grid" | "retail" | null; file: { name: string; bytes: number; sha256: string }; results: { ean: string | null; meter: { _id: string; root_id: string } | null; period: string | null; invoice_number: string; kind: "invoice" | "credit" | "correction"; replaces: string[]; replaced_by: string | null; counts: boolean; issue_date: string; due_date: string | null; currency: string; metrics: Record<string, number>; total_vat: number | null; total_amount_excl_vat: number; total_amount_due: number | null; totals: { net: number; vat: number; gross: number; prepaid: number; rounding: number; payable: number }; invoice_rows: { _id: string; line: number; kind: "item" | "allowance" | "charge"; description: string; code: string | null; amount: number; vat_rate: number | null; contract_type: "grid" | "retail" | null; metric: string | null; rule: string | null; price: number | null; price_unit: string | null; quantity: number | null; quantity_unit: string | null; period: string | null; spread: "days" | "consumption" | "month" | null }[] }[]; unresolved: { invoice_number: string; ean: string | null; row: string | null; field: "meter" | "contract_type" | "metric" | "period"; message: string }[] } };
+  /** Templates of the account for PDF invoices */
+  "GET /invoice_templates": { kind: "list"; path: Record<string, never>; query: { skip?: number; limit?: number; sort?: string; q?: string } & Record<string, QueryValue>; body: undefined;
+    data: { _id: string; name: string; template: Record<string, unknown>; created: string; updated: string }[] };
+  /** Saves how PDF invoices of one layout are read */
+  "POST /invoice_templates": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { name: string; template: Record<string, unknown> };
+    data: { _id: string; name: string; template: Record<string, unknown>; created: string; updated: string } };
+  /** One template for PDF invoices */
+  "GET /invoice_templates/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; name: string; template: Record<string, unknown>; created: string; updated: string } };
+  /** Changes a template; what the body leaves out stays */
+  "PUT /invoice_templates/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { name?: string; template?: Record<string, unknown> };
+    data: { _id: string; name: string; template: Record<string, unknown>; created: string; updated: string } };
+  /** Deletes a template for PDF invoices */
+  "DELETE /invoice_templates/{id}": { kind: "message"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: undefined };
   /** Streams of the account. */
   "GET /streams": { kind: "list"; path: Record<string, never>; query: { skip?: number; limit?: number; sort?: string; q?: string } & Record<string, QueryValue>; body: undefined;
     data: { _id: string; created: string; holder_id: string; client_id: string | null; resource: "consumption" | "invoices"; granularity: "5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month" | null; last_offset: number | null; lag: { seconds: number; entries: number; history: boolean } }[] };

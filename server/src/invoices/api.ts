@@ -1,5 +1,6 @@
 import type { Endpoint } from "../platform/http/endpoint.ts";
 import { invoiceObjectEndpoints } from "./invoice-api.ts";
+import { templateEndpoints } from "./template-api.ts";
 
-/** Endpoints of invoices. */
-export const invoiceEndpoints: Endpoint[] = [...invoiceObjectEndpoints];
+/** Endpoints of invoices and of the templates that PDF invoices are read with. */
+export const invoiceEndpoints: Endpoint[] = [...invoiceObjectEndpoints, ...templateEndpoints];
