@@ -8,6 +8,8 @@ import { invoiceJobs } from "./invoices/invoices.ts";
 import { meterEndpoints } from "./meters/api.ts";
 import type { Endpoint } from "./platform/http/endpoint.ts";
 import type { JobKind } from "./platform/jobs.ts";
+import { priceEndpoints } from "./prices/api.ts";
+import { calculateCostsJob } from "./prices/prices.ts";
 import { seriesEndpoints } from "./series/api.ts";
 import { streamEndpoints } from "./streams/api.ts";
 import { streamJobs } from "./streams/streams.ts";
@@ -21,6 +23,7 @@ export const endpoints: readonly Endpoint[] = [
   ...meterEndpoints,
   ...treeEndpoints,
   ...seriesEndpoints,
+  ...priceEndpoints,
   ...erasureEndpoints,
   ...invoiceEndpoints,
   ...streamEndpoints,
@@ -31,6 +34,7 @@ export const endpoints: readonly Endpoint[] = [
 /** Every kind of job. */
 export const jobKinds: readonly JobKind[] = [
   eraseAccountJob,
+  calculateCostsJob,
   ...invoiceJobs,
   ...streamJobs,
   ...importJobs,

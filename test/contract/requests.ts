@@ -38,6 +38,21 @@ export function placesOf(endpoint: Endpoint): Map<string, ThingKind> {
 /** A file that can be read. */
 const hourTable = "meter;start;kWh\n735999;2025-03-01 00:00;1,5\n735999;2025-03-01 01:00;2,5\n";
 
+/** Price models with one of each that holds an id. */
+const priceModel = (idAt: IdAt) => ({
+  name: fresh("Prices "),
+  key: "retail",
+  currency: "SEK",
+  applicable_types: ["electricity"],
+  components: [{ kind: "spot", name: "Spot", metric: "retail_usage", series: idAt("series") }],
+});
+
+/** A period of one day that no other request names. */
+function freshDay(): string {
+  const day = new Date(Date.UTC(2000, 0, 1 + ++count)).toISOString().slice(0, 10).replaceAll("-", "");
+  return `${day}-${day}`;
+}
+
 let count = 0;
 const fresh = (text: string) => `${text}${++count}`;
 
@@ -115,6 +130,21 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "POST /streams": () => ({ body: { resource: "consumption", granularity: "hour" } }),
   "POST /streams/:id/commit": (_, asker) => ({ body: { offset: asker.offset } }),
   "POST /webhooks": () => ({ body: { url: "https://receiver.example/hook", events: ["meter.found"] } }),
+  "POST /price_models": (idAt) => ({ body: priceModel(idAt) }),
+  "PUT /price_models/:id": (idAt) => ({ body: priceModel(idAt) }),
+  "POST /price_models/:id/calculate": (idAt) => ({
+    body: { meters: [idAt("meters")], period: "202601" },
+  }),
+  "POST /price_series": () => ({ body: { name: fresh("Spot "), currency: "SEK" } }),
+  "POST /price_series/:id/prices": () => ({
+    body: { start: "2026-01-01T00:00:00+0100", prices: [++count] },
+  }),
+  "POST /meters/:id/calculated_metrics": (idAt) => ({
+    body: { metric_model: idAt("metric_model"), period: freshDay() },
+  }),
+  "PUT /meters/:id/calculated_metrics/:calculated_metric_id": (idAt) => ({
+    body: { metric_model: idAt("metric_model"), period: freshDay() },
+  }),
   "POST /batches": (idAt) => ({
     body: {
       document: { source: "matrix" },

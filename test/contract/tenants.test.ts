@@ -283,6 +283,21 @@ describe("the owner", () => {
     if (name === "DELETE /accounts/:id") {
       instead.id = (await made("/accounts/me/subaccounts", { name: "leaves" }))._id;
     }
+    // What was made by requests before uses the price model and the series of the owner.
+    if (name === "DELETE /price_series/:id") {
+      instead.id = (await made("/price_series", { name: "gone", currency: "SEK" }))._id;
+    }
+    if (name === "DELETE /price_models/:id") {
+      const fee = { kind: "fixed", name: "Fee", metric: "grid_subscription", price: 1 };
+      const model = {
+        name: "gone",
+        key: "grid",
+        currency: "SEK",
+        applicable_types: ["heat"],
+        components: [fee],
+      };
+      instead.id = (await made("/price_models", model))._id;
+    }
     if (name === "DELETE /trees/:id/meters/:meter_id") {
       instead.id = (await made("/trees", { name: "holds" }))._id;
       await made(`/trees/${instead.id}/meters`, { _id: own("meter_id") });

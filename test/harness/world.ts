@@ -91,6 +91,7 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addFiles(api, party);
   await addOutputs(api, party);
   await addWebhooks(api, party);
+  await addPrices(api, party);
   return party;
 }
 
@@ -202,6 +203,24 @@ async function addWebhooks(api: TestApi, party: Party): Promise<void> {
   ids.webhook = webhook._id;
   const tested = await asParty(api, party, "POST", `/webhooks/${webhook._id}/test`);
   ids.webhook_delivery = tested.delivery._id;
+}
+
+async function addPrices(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const make = async (path: string, body: object): Promise<string> =>
+    (await asParty(api, party, "POST", path, body))._id;
+  ids.price_series = await make("/price_series", { name: `${canary} prices`, currency: "SEK" });
+  ids.price_model = await make("/price_models", {
+    name: `${canary} price model`,
+    key: "retail",
+    currency: "SEK",
+    applicable_types: ["electricity"],
+    components: [{ kind: "spot", name: canary, metric: "retail_usage", series: ids.price_series }],
+  });
+  ids.calculated_metric = await make(`/meters/${ids.meter}/calculated_metrics`, {
+    metric_model: ids.price_model,
+    period: "19990101-19991231",
+  });
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

@@ -61,6 +61,7 @@ export type IdKind =
   | "invoice"
   | "invoice_template"
   | "price_model"
+  | "price_series"
   | "calculated_metric";
 
 export interface EndpointSpec<

@@ -1,0 +1,298 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
+import { type TestApi, testApi, testClock } from "../../../test/harness/api.ts";
+import { newMeter } from "../../../test/harness/meters.ts";
+import { authenticate } from "../accounts/accounts.ts";
+import { meterEndpoints } from "../meters/api.ts";
+import { purgeChanges } from "../changes/changes.ts";
+import { rootMeters } from "../meters/meters.ts";
+import { granuleStarts } from "../platform/time/granule.ts";
+import { seriesEndpoints } from "../series/api.ts";
+import { type Batch, gridOf, ingest, ingestIn, query, undoImport } from "../series/series.ts";
+import { priceEndpoints } from "./api.ts";
+import { monthOf, spanOfMonth } from "./harness.ts";
+import { calculateCostsJob } from "./prices.ts";
+
+const zone = "Europe/Stockholm";
+let api: TestApi;
+let owner: TestAccount;
+beforeAll(async () => {
+  api = await testApi({
+    endpoints: [...priceEndpoints, ...seriesEndpoints, ...meterEndpoints],
+    authenticate,
+    clock: testClock(Date.UTC(2025, 3, 10, 12)),
+  });
+  owner = await newAccount(api.deps, { name: "Owner" });
+});
+afterAll(() => api.close());
+
+async function ok(method: string, path: string, body: unknown) {
+  const answer = await api.call(method, path, { token: owner.token, body });
+  expect(answer.status, answer.text).toBe(200);
+  return answer.json.data;
+}
+const run = () => {
+  api.clock.advance(1000);
+  return calculateCostsJob.run({}, api.deps, new AbortController().signal);
+};
+const fee = { kind: "fixed", name: "Fee", metric: "grid_subscription", price: 31, per: "month" };
+const use = { kind: "energy", name: "Use", metric: "grid_usage", price: 2 };
+const model = { name: "M", key: "grid", currency: "SEK", applicable_types: ["electricity"] };
+
+/** A meter whose costs are calculated, and how its values are written and read. */
+async function priced(components: readonly object[], period = "20250101-", holder = owner) {
+  const made = await newMeter(api, holder, { timezone: zone });
+  const [meter] = await rootMeters(api.db, [made.id]);
+  const { _id } = await ok("POST", "/price_models", { ...model, components });
+  const attach = () => ok("POST", `/meters/${meter!.id}/calculated_metrics`, { metric_model: _id, period });
+  const batch = (metric: string, month: string, values: number[], more: object = {}): Batch => {
+    const span = spanOfMonth(zone, month);
+    const granularity = values.length === 1 ? "month" : "hour";
+    const starts = granuleStarts(granularity, zone, span);
+    expect(values).toHaveLength(starts.length);
+    return {
+      document: { source: "test", ...more },
+      runs: [{ meter: meter!, metric, granularity, starts, values }],
+    };
+  };
+  const cost = async (month: string, metric = "grid_total") => {
+    const answers = await query(api.db, {
+      meters: [{ rootId: meter!.id, part: meter!.part }],
+      metrics: [`cost_${metric}`],
+      grids: [gridOf("month", zone, spanOfMonth(zone, month))],
+    });
+    return answers[0]?.values[0]?.[0] ?? Number.NaN;
+  };
+  const write = (...given: Parameters<typeof batch>) => {
+    api.clock.advance(1000);
+    return ingest(api.db, [batch(...given)], api.clock.now());
+  };
+  return { meter: meter!, model: _id as string, attach, batch, write, cost };
+}
+
+/** A transaction that has written and does not commit until it is let go. */
+async function held(write: Batch) {
+  const written = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const done = api.db.transaction(async (tx) => {
+    await ingestIn(tx, [write], api.clock.now());
+    written.resolve();
+    await gate.promise;
+  });
+  await written.promise;
+  return {
+    commit: () => {
+      gate.resolve();
+      return done;
+    },
+  };
+}
+
+describe("the log of changes", () => {
+  test("a writer that commits late is not skipped", async () => {
+    const one = await priced([use]);
+    await one.attach();
+    await run();
+    const late = await held(one.batch("energy", "202501", [10]));
+    await run();
+    // Another part goes on meanwhile, with later offsets.
+    const other = await newAccount(api.deps, {});
+    const elsewhere = await newMeter(api, other, { timezone: zone });
+    const [root] = await rootMeters(api.db, [elsewhere.id]);
+    const more = one.batch("energy", "202501", [1]);
+    await ingest(api.db, [{ ...more, runs: [{ ...more.runs[0]!, meter: root! }] }], api.clock.now());
+    await run();
+    expect(await one.cost("202501")).toBeNaN();
+    await late.commit();
+    await run();
+    expect(await one.cost("202501")).toBe(20);
+  });
+
+  test("a writer that is at work when the calculation begins is not skipped", async () => {
+    const holder = await newAccount(api.deps, { managerId: owner.id });
+    const one = await priced([use], "20250101-", holder);
+    const late = await held(one.batch("energy", "202501", [10]));
+    const attached = one.attach();
+    await late.commit();
+    await attached;
+    await run();
+    expect(await one.cost("202501")).toBe(20);
+  });
+
+  test("a log that was purged unread makes everything due", async () => {
+    const one = await priced([use]);
+    await one.attach();
+    await run();
+    await one.write("energy", "202501", [10]);
+    const signal = new AbortController().signal;
+    await purgeChanges(api.db, [one.meter.part], { before: api.clock.now() + 60_000, signal });
+    await run();
+    expect(await one.cost("202501")).toBe(20);
+  });
+
+  test("only months that changed are due, and those whose peaks they are", async () => {
+    const peak = { kind: "peak", name: "P", metric: "grid_subscription_power", price: 1, over_months: 2 };
+    const one = await priced([peak]);
+    await one.attach();
+    const hours = (month: string, value: number) => {
+      const { from, to } = spanOfMonth(zone, month);
+      return new Array((to - from) / 3_600_000).fill(value);
+    };
+    for (const [month, value] of [
+      ["202412", 1],
+      ["202501", 2],
+      ["202502", 3],
+      ["202503", 1],
+    ] as const)
+      await one.write("energy", month, hours(month, value));
+    await run();
+    const all = async () => Promise.all(["202501", "202502", "202503"].map((month) => one.cost(month)));
+    expect(await all()).toEqual([2, 3, 3]);
+    const changed = hours("202502", 3);
+    changed[100] = 9;
+    await one.write("energy", "202502", changed);
+    await run();
+    expect(await all()).toEqual([2, 9, 9]);
+  });
+});
+
+describe("costs of invoices", () => {
+  test("go before calculated ones; taken back, the calculated ones return as they are now", async () => {
+    const one = await priced([use]);
+    await one.attach();
+    await one.write("energy", "202501", [10]);
+    await run();
+    const invoice = one.batch("cost_grid_usage", "202501", [99], { importId: "a".repeat(24) });
+    invoice.runs[0]!.currency = "SEK";
+    await ingest(api.db, [invoice], api.clock.now());
+    await run();
+    expect(await one.cost("202501", "grid_usage")).toBe(99);
+    await one.write("energy", "202501", [20]);
+    await run();
+    expect(await one.cost("202501", "grid_usage")).toBe(99);
+    api.clock.advance(1000);
+    const undo = {
+      part: one.meter.part,
+      importId: "a".repeat(24),
+      meters: [one.meter],
+      now: api.clock.now(),
+    };
+    await api.db.transaction((tx) => undoImport(tx, undo));
+    expect(await one.cost("202501", "grid_usage")).toBe(20);
+    await run();
+    expect(await one.cost("202501", "grid_usage")).toBe(40);
+  });
+
+  test("taken back after the calculation was ended, nothing returns", async () => {
+    const one = await priced([use]);
+    const { _id } = await one.attach();
+    await one.write("energy", "202501", [10]);
+    await run();
+    const invoice = one.batch("cost_grid_usage", "202501", [99], { importId: "b".repeat(24) });
+    invoice.runs[0]!.currency = "SEK";
+    await ingest(api.db, [invoice], api.clock.now());
+    await ok("DELETE", `/meters/${one.meter.id}/calculated_metrics/${_id}`, undefined);
+    await run();
+    expect(await one.cost("202501", "grid_usage")).toBe(99);
+    api.clock.advance(1000);
+    const undo = {
+      part: one.meter.part,
+      importId: "b".repeat(24),
+      meters: [one.meter],
+      now: api.clock.now(),
+    };
+    await api.db.transaction((tx) => undoImport(tx, undo));
+    await run();
+    expect(await one.cost("202501", "grid_usage")).toBeNaN();
+  });
+});
+
+describe("time", () => {
+  test("a month is calculated when it has ended, a fee without any consumption", async () => {
+    const one = await priced([fee]);
+    await one.attach();
+    await run();
+    expect([await one.cost("202503"), await one.cost("202504")]).toEqual([31, Number.NaN]);
+    const now = api.clock.now();
+    api.clock.set(Date.UTC(2025, 3, 30, 21, 59));
+    await run();
+    expect(await one.cost("202504")).toBeNaN();
+    api.clock.set(Date.UTC(2025, 3, 30, 22, 1));
+    await run();
+    expect(await one.cost("202504")).toBe(31);
+    // Also the months in which nothing ran.
+    api.clock.set(Date.UTC(2025, 6, 3));
+    await run();
+    expect([await one.cost("202505"), await one.cost("202506")]).toEqual([31, 31]);
+    api.clock.set(now);
+  });
+
+  test("many years are calculated in steps", async () => {
+    const one = await priced([fee], "20150101-");
+    await one.attach();
+    await run();
+    for (let month = monthOf("201501"); month < monthOf("202504"); month += 7) {
+      const text = `${1970 + Math.floor(month / 12)}${String((month % 12) + 1).padStart(2, "0")}`;
+      expect(await one.cost(text)).toBe(31);
+    }
+  });
+});
+
+test("uploaded prices make the months due whose hours they price", async () => {
+  const series = await ok("POST", "/price_series", { name: "Spot", currency: "SEK" });
+  const spot = { kind: "spot", name: "Spot", metric: "grid_usage", series: series._id };
+  const one = await priced([spot]);
+  await one.attach();
+  await one.write("energy", "202501", new Array(744).fill(1));
+  await run();
+  expect(await one.cost("202501")).toBeNaN();
+  const start = "2025-01-01T00:00:00+0100";
+  const upload = (prices: number[]) => ok("POST", `/price_series/${series._id}/prices`, { start, prices });
+  await upload(new Array(743).fill(0.5));
+  await run();
+  expect(await one.cost("202501")).toBeNaN();
+  await upload(new Array(744).fill(0.5));
+  await run();
+  expect(await one.cost("202501")).toBe(372);
+  const sent = api.sentJobs.length;
+  await upload(new Array(744).fill(0.5));
+  expect(api.sentJobs.length).toBe(sent);
+});
+
+test("what is stored is what a calculation answers", async () => {
+  const components = [
+    fee,
+    { kind: "peak", name: "P", metric: "grid_subscription_power", price: 45.5, highest: 3 },
+    {
+      kind: "time_of_use",
+      name: "T",
+      metric: "grid_usage",
+      windows: [
+        { name: "day", price: 0.76, hours: ["06-22"] },
+        { name: "night", price: 0.305 },
+      ],
+    },
+    { kind: "percentage", name: "D", metric: "grid_undefined", percent: -2.5 },
+  ];
+  const one = await priced(components, "20250110-20250320");
+  await one.attach();
+  for (const month of ["202501", "202502", "202503"]) {
+    const { from, to } = spanOfMonth(zone, month);
+    const count = (to - from) / 3_600_000;
+    const values = Array.from({ length: count }, (_, i) => ((i * 7919) % 1000) / 100);
+    await one.write("energy", month, values);
+  }
+  await run();
+  const [answer] = await ok("POST", `/price_models/${one.model}/calculate`, {
+    meters: [one.meter.id],
+    period: "20250110-20250320",
+  });
+  const { months } = answer.periods[0];
+  expect(months).toHaveLength(3);
+  for (const month of months) {
+    expect(Object.keys(month.metrics)).toHaveLength(5);
+    for (const [metric, amount] of Object.entries(month.metrics)) {
+      expect(await one.cost(month.period, metric), `${metric} of ${month.period}`).toBe(amount);
+    }
+  }
+});
