@@ -120,9 +120,7 @@ async function readSome(db: Db, { part, off }: Cursor): Promise<number | null> {
       now!.purged > off ? await allFollowed(tx, part, head.off) : await changedMonths(tx, part, entries);
     await markDue(tx, due);
     const upTo = entries.length < changesAtOnce ? head.off : entries.at(-1)!.off;
-    await tx.run(
-      sql`update calculation_cursor set off = greatest(off, ${upTo}) where part = ${part}`,
-    );
+    await tx.run(sql`update calculation_cursor set off = greatest(off, ${upTo}) where part = ${part}`);
     return upTo < head.off ? upTo : null;
   });
 }

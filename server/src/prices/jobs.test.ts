@@ -1,49 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
-import { type TestApi, testApi, testClock } from "../../../test/harness/api.ts";
+import { newAccount } from "../../../test/harness/accounts.ts";
+import type { TestApi } from "../../../test/harness/api.ts";
 import { newMeter } from "../../../test/harness/meters.ts";
-import { authenticate } from "../accounts/accounts.ts";
-import { meterEndpoints } from "../meters/api.ts";
 import { purgeChanges } from "../changes/changes.ts";
 import { rootMeters } from "../meters/meters.ts";
 import { granuleStarts } from "../platform/time/granule.ts";
-import { seriesEndpoints } from "../series/api.ts";
 import { type Batch, gridOf, ingest, ingestIn, query, undoImport } from "../series/series.ts";
-import { priceEndpoints } from "./api.ts";
-import { monthOf, spanOfMonth } from "./harness.ts";
-import { calculateCostsJob } from "./prices.ts";
+import { modelOf, monthOf, type PriceWorld, priceWorld, spanOfMonth } from "./harness.ts";
 
 const zone = "Europe/Stockholm";
+let world: PriceWorld;
 let api: TestApi;
-let owner: TestAccount;
 beforeAll(async () => {
-  api = await testApi({
-    endpoints: [...priceEndpoints, ...seriesEndpoints, ...meterEndpoints],
-    authenticate,
-    clock: testClock(Date.UTC(2025, 3, 10, 12)),
-  });
-  owner = await newAccount(api.deps, { name: "Owner" });
+  world = await priceWorld({ now: Date.UTC(2025, 3, 10, 12) });
+  api = world.api;
 });
 afterAll(() => api.close());
 
-async function ok(method: string, path: string, body: unknown) {
-  const answer = await api.call(method, path, { token: owner.token, body });
-  expect(answer.status, answer.text).toBe(200);
-  return answer.json.data;
-}
-const run = () => {
-  api.clock.advance(1000);
-  return calculateCostsJob.run({}, api.deps, new AbortController().signal);
-};
+const ok = (...request: Parameters<PriceWorld["ok"]>) => world.ok(...request);
+const run = () => world.run();
 const fee = { kind: "fixed", name: "Fee", metric: "grid_subscription", price: 31, per: "month" };
 const use = { kind: "energy", name: "Use", metric: "grid_usage", price: 2 };
-const model = { name: "M", key: "grid", currency: "SEK", applicable_types: ["electricity"] };
 
 /** A meter whose costs are calculated, and how its values are written and read. */
-async function priced(components: readonly object[], period = "20250101-", holder = owner) {
+async function priced(components: readonly object[], period = "20250101-", holder = world.owner) {
   const made = await newMeter(api, holder, { timezone: zone });
   const [meter] = await rootMeters(api.db, [made.id]);
-  const { _id } = await ok("POST", "/price_models", { ...model, components });
+  const { _id } = await ok("POST", "/price_models", modelOf(components));
   const attach = () => ok("POST", `/meters/${meter!.id}/calculated_metrics`, { metric_model: _id, period });
   const batch = (metric: string, month: string, values: number[], more: object = {}): Batch => {
     const span = spanOfMonth(zone, month);
@@ -109,7 +92,7 @@ describe("the log of changes", () => {
   });
 
   test("a writer that is at work when the calculation begins is not skipped", async () => {
-    const holder = await newAccount(api.deps, { managerId: owner.id });
+    const holder = await newAccount(api.deps, { managerId: world.owner.id });
     const one = await priced([use], "20250101-", holder);
     const late = await held(one.batch("energy", "202501", [10]));
     const attached = one.attach();
