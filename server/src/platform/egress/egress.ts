@@ -43,12 +43,22 @@ export interface Egress {
   connectTls(target: EgressTarget & { alpn?: readonly string[] }): Promise<TLSSocket>;
   /** TLS options for libraries that wrap a connection of `connect` themselves. */
   tlsOptions(host: string): tls.ConnectionOptions;
-  /** Agents for SDKs that make their own HTTP requests; `close` ends their connections. */
-  agents(): { http: http.Agent; https: https.Agent; close(): void };
+  /** Agents for SDKs that make their own HTTP requests. */
+  agents(): EgressAgents;
   /** One HTTP exchange, limited in time, size and redirects. Answers of every status are returned. */
   request(url: string | URL, request?: EgressRequest): Promise<EgressAnswer>;
   /** Ends idle connections. */
   close(): Promise<void>;
+}
+
+/** Agents of one client. */
+export interface EgressAgents {
+  http: http.Agent;
+  https: https.Agent;
+  /** Why the last connection that failed did: SDKs wrap errors until nothing is left of them. */
+  failure(): EgressFailure | undefined;
+  /** Ends the connections. */
+  close(): void;
 }
 
 export interface EgressOptions {
@@ -178,6 +188,8 @@ async function openSocket(addresses: readonly string[], options: OpenOptions): P
   const pinned = addresses.map((address) => ({ address, family: isIP(address) }));
   const socket = connectSocket({
     port,
+    // Commands and answers of the protocols are small, and each waits for the one before.
+    noDelay: true,
     ...(addresses.length === 1 ? { host: first } : { host: "pinned", autoSelectFamily: true }),
     autoSelectFamilyAttemptTimeout: 2_000,
     lookup: (_name, _options, done) => done(null, pinned),
@@ -222,7 +234,21 @@ function settled(socket: Socket, event: "connect" | "secureConnect", signal: Abo
 type Connects = Pick<Egress, "connect" | "connectTls">;
 type Connected = (error: Error | null, socket: Duplex) => void;
 
-function makeAgents(egress: Connects): ReturnType<Egress["agents"]> {
+function makeAgents(egress: Connects): EgressAgents {
+  let failure: EgressFailure | undefined;
+  const opener =
+    (open: (target: EgressTarget) => Promise<Socket>): http.Agent["createConnection"] =>
+    (options, callback) => {
+      const { host, port } = options as { host?: string | null; port?: number | string | null };
+      open({ host: host ?? "", port: Number(port) }).then(
+        (socket) => (callback as Connected | undefined)?.(null, socket),
+        (error) => {
+          failure = failureOf(error);
+          (callback as ((error: Error) => void) | undefined)?.(failure);
+        },
+      );
+      return undefined;
+    };
   const plain = new http.Agent({ keepAlive: true });
   const secure = new https.Agent({ keepAlive: true });
   plain.createConnection = opener((target) => egress.connect(target));
@@ -230,20 +256,10 @@ function makeAgents(egress: Connects): ReturnType<Egress["agents"]> {
   return {
     http: plain,
     https: secure,
+    failure: () => failure,
     close() {
       plain.destroy();
       secure.destroy();
     },
-  };
-}
-
-function opener(open: (target: EgressTarget) => Promise<Socket>): http.Agent["createConnection"] {
-  return (options, callback) => {
-    const { host, port } = options as { host?: string | null; port?: number | string | null };
-    open({ host: host ?? "", port: Number(port) }).then(
-      (socket) => (callback as Connected | undefined)?.(null, socket),
-      (error) => (callback as ((error: Error) => void) | undefined)?.(error),
-    );
-    return undefined;
   };
 }

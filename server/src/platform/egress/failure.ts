@@ -10,7 +10,8 @@ export const egressReasons = {
   certificate:
     "The server could not prove who it is: its certificate or host key is expired, unknown or not for this host.",
   login: "The server refused the login. Check user name, password and keys.",
-  permission: "The server did not allow it there. Check the path or container, and the rights of the user.",
+  permission:
+    "The server did not allow it there. Check the path, container or mailbox, and the rights of the user.",
   full: "The server has no space left for the file.",
   too_large: "The server sent a longer answer than expected, or found the file too large.",
   server: "The server failed or was busy.",
