@@ -83,3 +83,42 @@ export function sample(path: string): Buffer {
 export function iso(ms: number | undefined): string {
   return ms === undefined ? "" : new Date(ms).toISOString();
 }
+
+/** Repeatable dice: mulberry32. */
+export function dice(start: number): (below: number) => number {
+  let state = start >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
+/** One to four random injuries: flipped bits, lost, doubled, moved or foreign bytes, a cut. */
+export function injured(bytes: Uint8Array, roll: (below: number) => number): Buffer {
+  let file = Buffer.from(bytes);
+  for (let left = 1 + roll(4); left > 0 && file.length > 0; left--) {
+    const at = roll(file.length);
+    const length = 1 + roll(roll(8) === 0 ? 5_000 : 12);
+    const [before, part, after] = [
+      file.subarray(0, at),
+      file.subarray(at, at + length),
+      file.subarray(at + length),
+    ];
+    const foreign = Buffer.from(
+      ["\u0000", "é", "\r", "\n", '"', "<", "&", ",", "9".repeat(400), "-", "ÿþ"][roll(11)]!,
+    );
+    const kinds = [
+      () => Buffer.concat([before, part.map((byte) => byte ^ (1 << roll(8))), after]),
+      () => Buffer.concat([before, after]),
+      () => Buffer.concat([before, part, part, after]),
+      () => Buffer.concat([before, foreign, after]),
+      () => Buffer.concat([before, foreign, part, after]),
+      () => Buffer.concat([after, part, before]),
+      () => Buffer.from(before),
+    ];
+    file = kinds[roll(kinds.length)]!();
+  }
+  return file;
+}

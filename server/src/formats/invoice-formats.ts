@@ -2,6 +2,7 @@ import { cii } from "./cii/cii.ts";
 import { chooseFormat } from "./detect.ts";
 import { finvoice } from "./finvoice/finvoice.ts";
 import type { InvoiceFormat, InvoiceReadOptions, ParsedInvoice } from "./invoice.ts";
+import { shown } from "./invoice-fields.ts";
 import { isPdf } from "./pdf.ts";
 import { type EmbeddedInvoice, embeddedInvoice } from "./pdf-attachment.ts";
 import { pdfTemplate } from "./pdf-invoice/pdf-invoice.ts";
@@ -61,5 +62,39 @@ async function read(
     formats: invoiceFormats(),
     wanted: format,
   });
-  return chosen.read(bytes, options);
+  return (await chosen.read(bytes, options)).map(bounded);
+}
+
+/** Longest description or name; the rest is left out. */
+const textLengthMax = 1_000;
+/** Longest number, code or unit; a longer one is none, and half of it would be another one. */
+const identifierLengthMax = 200;
+
+/** Documents come from anywhere: bounds what is stored of one, whatever its format. */
+function bounded(invoice: ParsedInvoice): ParsedInvoice {
+  const shortened = (text: string) =>
+    text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}…`;
+  const party = <Who extends ParsedInvoice["buyer"]>(who: Who): Who =>
+    who === null ? who : { ...who, name: shortened(who.name) };
+  const { number, currency, replaces, meteringPoints, seller, buyer } = invoice;
+  mustBeIdentifiers([number, currency, ...replaces, ...meteringPoints, seller.id, buyer?.id ?? null], null);
+  return {
+    ...invoice,
+    seller: party(seller),
+    buyer: party(buyer),
+    rows: invoice.rows.map((row) => {
+      const { code, meteringPoint, quantityUnit, priceUnit } = row;
+      mustBeIdentifiers([code, meteringPoint, quantityUnit, priceUnit], row.line);
+      return { ...row, description: shortened(row.description) };
+    }),
+  };
+}
+
+function mustBeIdentifiers(texts: readonly (string | null)[], row: number | null): void {
+  const long = texts.find((text) => text !== null && text.length > identifierLengthMax);
+  if (typeof long !== "string") return;
+  const where = row === null ? "the document" : `row ${row}`;
+  throw new Fault(
+    `A number, code or unit of ${where} has ${long.length} characters (${shown(long)}), more than ${identifierLengthMax}.`,
+  );
 }

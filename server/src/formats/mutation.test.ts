@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { casesOfFormats } from "./cases.ts";
 import { memoryFile } from "./container.ts";
-import { haveSamples, sample } from "./harness.ts";
+import { dice, haveSamples, injured, sample } from "./harness.ts";
 import type { Item, ProblemItem } from "./item.ts";
 import { openFiles } from "./open.ts";
 
@@ -14,17 +14,6 @@ import { openFiles } from "./open.ts";
 const count = Number(process.env.METERTREE_FUZZ ?? 200);
 const seed = Number(process.env.METERTREE_FUZZ_SEED ?? 20_241);
 const stallMsMax = 100;
-
-/** Repeatable dice: mulberry32. */
-function dice(start: number): (below: number) => number {
-  let state = start >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 interface Original {
   name: string;
@@ -43,34 +32,6 @@ const originals: Original[] = [
       .filter(({ bytes }) => bytes.length < 150_000),
   ),
 ];
-
-/** One to four random injuries: flipped bits, lost, doubled, moved or foreign bytes, a cut. */
-function injured({ bytes }: Original, roll: (below: number) => number): Buffer {
-  let file = Buffer.from(bytes);
-  for (let left = 1 + roll(4); left > 0 && file.length > 0; left--) {
-    const at = roll(file.length);
-    const length = 1 + roll(roll(8) === 0 ? 5_000 : 12);
-    const [before, part, after] = [
-      file.subarray(0, at),
-      file.subarray(at, at + length),
-      file.subarray(at + length),
-    ];
-    const foreign = Buffer.from(
-      ["\u0000", "é", "\r", "\n", '"', "<", "&", ",", "9".repeat(400), "-", "ÿþ"][roll(11)]!,
-    );
-    const kinds = [
-      () => Buffer.concat([before, part.map((byte) => byte ^ (1 << roll(8))), after]),
-      () => Buffer.concat([before, after]),
-      () => Buffer.concat([before, part, part, after]),
-      () => Buffer.concat([before, foreign, after]),
-      () => Buffer.concat([before, foreign, part, after]),
-      () => Buffer.concat([after, part, before]),
-      () => Buffer.from(before),
-    ];
-    file = kinds[roll(kinds.length)]!();
-  }
-  return file;
-}
 
 /** Reads a file whole; checks what every format promises; gives its problems and the longest stall in CPU time. */
 async function readWhole(
@@ -125,7 +86,7 @@ test(`${count} damaged files, seed ${seed}: no crash, no stall, no unsound value
   const stalls: number[] = [];
   for (let i = 0; i < count; i++) {
     const original = originals[roll(originals.length)]!;
-    const file = { name: original.name, bytes: injured(original, roll) };
+    const file = { name: original.name, bytes: injured(original.bytes, roll) };
     const told = await readWhole(file).catch((reason) => {
       throw new Error(`seed ${seed}, file ${i}, ${original.name}: ${reason}`, { cause: reason });
     });

@@ -141,7 +141,7 @@ export const partRules: readonly PartRule[] = [
       en: "*discount*, *rebate*, *correction*, *adjustment*, *compensation*, credit, penalty, penalties, *overrun*, excess capacity*, refund*",
       de: "rabatt*, *bonus, gutschrift*, *korrektur*, nachberechnung*, nachlass*, *entschädigung*, entlastung*, *preisbremse*, *überschreitung*, vertragsstrafe*, pönale*, storno*",
       fi: "*alennus*, *hyvitys*, korjaus*, oikaisu*, vakiokorvaus*, bonus*, *ylitys*, sopimussakko*",
-      no: "*korreksjon*, *kompensasjon*, strømstøtte*, norgespris*, overforbruk*, avslag*",
+      no: "*korreksjon*, erstatning*, *kompensasjon*, strømstøtte*, norgespris*, overforbruk*, avslag*",
       da: "*rabat, rabat*, *korrektion*, regulering*, godtgørelse*, tilskud*, overforbrug*, mængderabat*",
     },
   },

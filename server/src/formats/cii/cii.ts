@@ -87,6 +87,8 @@ class CiiDocument {
   read(): ParsedInvoice {
     const settlement = this.#settlement;
     const sum = needed(settlement, "SpecifiedTradeSettlementHeaderMonetarySummation");
+    // Also those that nobody asks for, as the sum of the lines: damage shows. VAT is repeated in other currencies.
+    for (const amount of sum.children) if (amount.name !== "TaxTotalAmount") this.#amounts.orZero(amount);
     const due = settlement.at("SpecifiedTradePaymentTerms", "DueDateDateTime");
     const buyer = this.#agreement.at("BuyerTradeParty");
     const earlier = settlement.all("InvoiceReferencedDocument", "IssuerAssignedID");

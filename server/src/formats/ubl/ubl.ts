@@ -64,6 +64,8 @@ class UblDocument {
     const due = root.at("DueDate") ?? root.at("PaymentMeans", "PaymentDueDate");
     const buyer = root.at("AccountingCustomerParty", "Party");
     const totals = needed(root, "LegalMonetaryTotal");
+    // Also those that nobody asks for, as the sum of the lines: damage shows.
+    for (const amount of totals.children) this.#amounts.orZero(amount);
     return {
       format: ubl.name,
       number: needed(root, "ID").text,
