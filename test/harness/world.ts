@@ -157,7 +157,7 @@ export const invoiceTemplate = {
   name: "layout",
   document: { all: ["Utility"] },
   currency: "SEK",
-  numbers: { decimal: "," },
+  numbers: { decimal: ",", thousands: " " },
   dates: ["yyyy-MM-dd"],
   seller: { name: { value: "Utility" } },
   fields: { number: "Invoice", issued: "Date" },
@@ -179,7 +179,7 @@ async function addInvoices(api: TestApi, party: Party): Promise<void> {
   ids.invoice = answer.json.data[0]._id;
   const kind = invoiceJobs.find(({ name }) => name === "read-invoice")!;
   await kind.run({ invoiceId: ids.invoice }, api.deps, new AbortController().signal);
-  const body = { name: `${canary} template`, template: { ...invoiceTemplate, name: `${canary} layout` } };
+  const body = { name: `${canary} template`, template: { ...invoiceTemplate, name: `${canary}-layout` } };
   ids.invoice_template = (await asParty(api, party, "POST", "/invoice_templates", body))._id;
 }
 
