@@ -4,6 +4,13 @@ import type { Command } from "commander";
 import { fail } from "../failure.ts";
 import { mappingIn, mappingText } from "../mapping-option.ts";
 import { plain, tableText } from "../table.ts";
+import {
+  type InvoiceInspection,
+  inspectInvoiceFile,
+  invoiceText,
+  pagesText,
+  pdfPages,
+} from "./inspect-invoice.ts";
 
 type Formats = typeof import("@metertree/server/inspect");
 type Inspection =
@@ -16,31 +23,49 @@ interface Options {
   timezone?: string;
   unit?: string;
   format?: string;
+  template?: string[];
+  text?: true;
 }
 
 /** `metertree inspect`: what files hold, without storing anything and without a server. */
 export function registerInspect(program: Command): void {
   program
     .command("inspect")
-    .argument("<file...>", "files of meter values, also packed (zip, gzip)")
+    .argument("<file...>", "files of meter values, also packed (zip, gzip), and invoices")
     .description("say what files hold, without storing anything")
     .option("--json", "print the result as JSON")
     .option("--mapping <file>", "how a table is to be read: a file with a mapping as JSON")
     .option("--timezone <zone>", "time zone that overrides what the files say, as in Europe/Stockholm")
     .option("--unit <unit>", "unit of values whose file names none, as in kWh")
     .option("--format <name>", "format, when it is not to be recognised")
+    .option(
+      "--template <file>",
+      "template of PDF invoices as JSON (may be repeated); a single one is applied to any PDF",
+      (path: string, before: string[] = []) => [...before, path],
+    )
+    .option("--text", "print the text of PDF files with its places, to write a template by")
     .action(async (paths: string[], options: Options) => {
+      if (options.text === true) {
+        const all = await Promise.all(paths.map(pdfPages));
+        console.log(
+          options.json === true ? JSON.stringify(all.flat(), null, 2) : all.map(pagesText).join("\n\n"),
+        );
+        return;
+      }
       const found = await inspectAll(paths, options);
       // One file is one object, as its reader expects; more are a list.
       console.log(
         options.json === true
           ? JSON.stringify(found.length === 1 ? found[0] : found, null, 2)
-          : found.map(textOf).join("\n\n"),
+          : found.map((each) => ("invoices" in each ? invoiceText(each) : textOf(each))).join("\n\n"),
       );
     });
 }
 
-async function inspectAll(paths: readonly string[], options: Options): Promise<Inspection[]> {
+async function inspectAll(
+  paths: readonly string[],
+  options: Options,
+): Promise<(Inspection | InvoiceInspection)[]> {
   const { inspectFile } = await import("@metertree/server/inspect");
   const { mapping, timezone, unit, format } = options;
   const told = mapping === undefined ? undefined : await mappingText(mapping);
@@ -49,12 +74,17 @@ async function inspectAll(paths: readonly string[], options: Options): Promise<I
     ...(timezone === undefined ? {} : { timezone }),
     ...(unit === undefined ? {} : { unit }),
     ...(format === undefined ? {} : { format }),
-    // A mapping is for tables alone.
     ...(told === undefined ? {} : { mapping: mappingIn(told, mapping!), format: "mapper" }),
   };
-  const found: Inspection[] = [];
+  const found: (Inspection | InvoiceInspection)[] = [];
   for (const path of paths) {
     const source = await sourceOf(path);
+    // A mapping is for tables of values.
+    const invoice = told === undefined ? await inspectInvoiceFile(path, options) : undefined;
+    if (invoice !== undefined) {
+      found.push(invoice);
+      continue;
+    }
     const inspected = await inspectFile(source, asked).catch((error: unknown) => {
       if (error instanceof RangeError) throw fail(`--timezone: ${error.message}`);
       throw error;

@@ -113,9 +113,7 @@ function expected(invoice: InvoiceToPrint): Omit<ParsedInvoice, "seller"> {
   const totals = totalsOf(invoice);
   const isGerman = utility === "stadtwerke-brunnstadt";
   const isCollective = utility === "nordfjord-nett";
-  const rows = sections.flatMap(({ rows: all, meteringPoint }) =>
-    all.map((one) => ({ ...one, meteringPoint })),
-  );
+  const rows = sections.flatMap(({ rows: all, ...place }) => all.map((one) => ({ ...one, ...place })));
   return {
     format: `pdf-template:${utility}`,
     number: invoice.number,
@@ -140,6 +138,7 @@ function expected(invoice: InvoiceToPrint): Omit<ParsedInvoice, "seller"> {
       amount: one.amount,
       vatRate: one.vatRate,
       kind: "item",
+      ...(isGerman ? {} : { contract: isCollective ? "grid" : one.contract }),
     })),
     totals: {
       net: totals.net,

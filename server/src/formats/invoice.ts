@@ -41,6 +41,8 @@ export interface InvoiceRow {
   /** Percent. */
   vatRate: DecimalText | null;
   kind: "item" | "allowance" | "charge";
+  /** Whose cost it is, where the document says so itself, as by the heading of its table. */
+  contract?: "grid" | "retail";
 }
 
 /** Amounts as printed, signed as those of the rows. */

@@ -534,3 +534,15 @@ test.each([
 ])("the unit %s measures %s", (unit, kind) => {
   expect(unitKind(unit)).toBe(kind);
 });
+
+test("what the document says of a row goes before its words and what was stated", () => {
+  const rows = [
+    row("Elöverföring", { quantityUnit: "kWh", contract: "retail" }),
+    row("Rabatt", { contract: "grid" }),
+  ];
+  const found = classify(invoice("Elnät AB", rows), { contractType: "retail" });
+  expect(found.map(({ metric, rule }) => `${metric} by ${rule}`)).toEqual([
+    "retail_usage by use; retail by the document",
+    "grid_undefined by discount, correction or penalty; grid by the document",
+  ]);
+});

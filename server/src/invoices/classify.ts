@@ -30,7 +30,7 @@ export interface ClassifiedRow extends InvoiceRow {
 
 /**
  * What each row of an invoice is for: by its words and codes, else by its unit. Whether it belongs to the network or
- * the supplier is said by its own words, else by `contractType` (of the person who hands the invoice in), else by what
+ * the supplier is said by the document itself, else by its own words, else by `contractType` (of the person who hands the invoice in), else by what
  * is sold, else by all other rows and the seller as far as they agree. What rules contradict each other about is
  * null, never guessed.
  */
@@ -41,7 +41,8 @@ export function classify(invoice: ParsedInvoice, options: { contractType?: Contr
     const own = rows[at]!;
     const goods = own.goods ?? about.goods;
     const { part, name } = partOf(row, { ...own, goods });
-    const contract = own.contract ?? stated(options.contractType) ?? byGoods(goods) ?? about.contract;
+    const contract =
+      said(row.contract) ?? own.contract ?? stated(options.contractType) ?? byGoods(goods) ?? about.contract;
     const contractType = contract?.contract ?? null;
     const metric = part === null || contractType === null ? null : metricOf(part, contractType);
     return { ...row, contractType, metric, rule: name === null ? null : told(name, contract) };
@@ -125,6 +126,10 @@ function only(found: ReadonlySet<Contract | "open">, by: string): FoundContract 
 
 function stated(contract: Contract | undefined): FoundContract | undefined {
   return contract === undefined ? undefined : { contract, said: `${contract} as stated` };
+}
+
+function said(contract: Contract | undefined): FoundContract | undefined {
+  return contract === undefined ? undefined : { contract, said: `${contract} by the document` };
 }
 
 /** Who sells heat, cooling or water owns its network; their costs have names under `grid` alone. */

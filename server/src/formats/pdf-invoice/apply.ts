@@ -1,11 +1,5 @@
-import type {
-  InvoiceParty,
-  InvoicePeriod,
-  InvoiceRow,
-  InvoiceTotals,
-  InvoiceVatGroup,
-  ParsedInvoice,
-} from "../invoice.ts";
+import type { Decimal } from "decimal.js";
+import type { InvoiceParty, InvoiceRow, InvoiceTotals, InvoiceVatGroup, ParsedInvoice } from "../invoice.ts";
 import { Exact, negated } from "../invoice-fields.ts";
 import { FieldReader, type FoundField, type TemplateProblem } from "./fields.ts";
 import { stands } from "./labels.ts";
@@ -64,21 +58,20 @@ function headOf(reader: FieldReader): Head {
   const isThere = (words: readonly string[] | undefined) => words?.some((one) => stands(pages, one)) === true;
   const isCredit = isThere(template.credit?.words);
   const kind = isCredit ? "credit" : isThere(template.correction?.words) ? "correction" : "invoice";
-  const replaces = reader.text("fields.replaces", optionalUnless(kind !== "invoice", fields.replaces));
-  const meteringPoint = reader.meteringPoint("fields.meteringPoint", fields.meteringPoint);
-  const period: InvoicePeriod | null = reader.period("fields.period", fields.period);
   return {
     number: reader.text("fields.number", fields.number) ?? "",
     kind,
-    replaces: replaces === null ? [] : [replaces],
+    replaces: listed(reader.text("fields.replaces", optionalUnless(kind !== "invoice", fields.replaces))),
     issued: reader.day("fields.issued", fields.issued) ?? "",
     due: reader.day("fields.due", fields.due),
     seller: partyOf(reader, "seller") ?? { name: "", id: null },
     buyer: partyOf(reader, "buyer"),
-    period,
-    meteringPoints: meteringPoint === null ? [] : [meteringPoint],
+    period: reader.period("fields.period", fields.period),
+    meteringPoints: listed(reader.meteringPoint("fields.meteringPoint", fields.meteringPoint)),
   };
 }
+
+const listed = (found: string | null) => (found === null ? [] : [found]);
 
 /** An invoice refers to no earlier one, so that field may be missing there. */
 function optionalUnless(needed: boolean, field: TemplateField | undefined): TemplateField | undefined {
@@ -100,7 +93,7 @@ function totalsOf(reader: FieldReader): InvoiceTotals {
     if (told === undefined) return null;
     if (!Array.isArray(told)) return reader.amount(`totals.${key}`, told);
     const parts = told.map((one, i) => reader.amount(`totals.${key}[${i}]`, one));
-    return parts.reduce((sum, part) => sum.plus(part ?? 0), new Exact(0)).toFixed();
+    return written(parts.reduce((sum, part) => sum.plus(part ?? 0), new Exact(0)));
   };
   const net = amount("net") ?? "0";
   const vat = amount("vat") ?? "0";
@@ -108,11 +101,16 @@ function totalsOf(reader: FieldReader): InvoiceTotals {
     net,
     vat,
     // Not every layout prints it.
-    gross: amount("gross") ?? new Exact(net).plus(vat).toFixed(),
+    gross: amount("gross") ?? written(new Exact(net).plus(vat)),
     prepaid: amount("prepaid") ?? "0",
     rounding: amount("rounding") ?? "0",
     payable: amount("payable") ?? "0",
   };
+}
+
+/** A computed amount with cents, as documents print theirs. */
+function written(amount: Decimal): string {
+  return amount.toFixed(Math.max(2, amount.decimalPlaces()));
 }
 
 function vatGroupOf(reader: FieldReader, index: number): InvoiceVatGroup {

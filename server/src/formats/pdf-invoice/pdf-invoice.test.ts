@@ -42,7 +42,7 @@ describe("a document and its template", () => {
       totals: {
         net: "1000.00",
         vat: "250.00",
-        gross: "1250",
+        gross: "1250.00",
         prepaid: "0",
         rounding: "0",
         payable: "1250.00",
@@ -164,7 +164,7 @@ describe("a document and its template", () => {
         { amount: "-1100.00", quantity: "-1" },
         { amount: "100.00", quantity: "-2500.5" },
       ],
-      totals: { net: "-1000.00", vat: "-250.00", gross: "-1250", prepaid: "0", payable: "-1250.00" },
+      totals: { net: "-1000.00", vat: "-250.00", gross: "-1250.00", prepaid: "0", payable: "-1250.00" },
     });
   });
 });
@@ -189,11 +189,35 @@ describe("the choice of a template", () => {
 
   test("inspect tells what was found beside what was not", async () => {
     const bytes = await pdfOf([changed({ "Att betala": "Summa att betala" })]);
-    const { applied, fault, pages } = await inspectPdf(bytes, { templates: [simple] });
-    expect(applied!.fields.map(({ field }) => field)).toContain("fields.number");
-    expect(applied!.problems.map(({ field }) => field)).toEqual(["totals.payable"]);
-    expect(fault).toContain('nothing stands to the right of "Att betala" on any page');
-    expect(pages[0]!.lines[0]).toMatchObject({ text: "Testverket AB", page: 1 });
+    const { applied } = await inspectPdf(bytes, [simple]);
+    expect(applied!.fields).toContainEqual({
+      field: "fields.number",
+      text: "F-17",
+      value: "F-17",
+      page: 1,
+      x: expect.closeTo(72, -1),
+      y: expect.closeTo(80, 0),
+    });
+    expect(applied!.tables[0]).toMatchObject({ table: "tables[0]", page: 1, rows: [{ y: 170 }, { y: 185 }] });
+    expect(applied!.problems).toEqual([
+      {
+        field: "totals.payable",
+        page: null,
+        message: 'nothing stands to the right of "Att betala" on any page',
+      },
+    ]);
+    expect(applied!.invoice).toBeNull();
+  });
+
+  test("inspect applies the template that it is given, and tells that it is for others", async () => {
+    const bytes = await pdfOf([simplePage]);
+    const told = await inspectPdf(bytes, [{ ...simple, document: { all: ["Annat verk"] } }]);
+    expect(told.applied!.problems).toEqual([
+      { field: "document", page: null, message: 'is not for this document: it needs "Annat verk"' },
+    ]);
+    const none = await inspectPdf(bytes, []);
+    expect(none.applied).toBeNull();
+    expect(none.misfit).toContain("No template fits this PDF");
   });
 });
 

@@ -22,33 +22,34 @@ export const pdfTemplate: InvoiceFormat = {
   },
 };
 
-/** What was found in a PDF: its text, and what the template that fits it reads. */
+/** What was found in the text of a PDF. */
 export interface PdfInspection {
-  pages: Page[];
-  /** Null when no template fits. */
+  /** What the template found; null when no template fits. */
   applied: Applied | null;
-  /** Why no template fits, or what keeps the document from being an invoice; null when it was read. */
-  fault: string | null;
+  /** Why no template fits; null when one does. */
+  misfit: string | null;
 }
 
 /**
- * Reads a PDF for somebody who writes a template: never throws for what a template lacks.
+ * Reads a PDF for somebody who writes a template: tells all that was found, and everything that was not. A single
+ * template of the caller is applied even to a document that it is not for, which is told as a problem.
  * @throws Fault when the PDF itself cannot be read
  * @throws TemplateError when a template is none
  */
-export async function inspectPdf(
-  bytes: Uint8Array,
-  { templates, only = false }: { templates: readonly unknown[]; only?: boolean },
-): Promise<PdfInspection> {
-  const told = templates.map(parseTemplate);
+export async function inspectPdf(bytes: Uint8Array, templates: readonly unknown[]): Promise<PdfInspection> {
+  const own = templates.map(parseTemplate);
   const pages = await readPdf(bytes);
   try {
-    const template = only && told.length === 1 ? told[0]! : chooseTemplate(pages, told);
+    const [only] = own;
+    const template = own.length === 1 ? only! : chooseTemplate(pages, own);
     const applied = applyTemplate(template, pages);
-    return { pages, applied, fault: applied.invoice === null ? problemsText(applied) : null };
+    const lack = lackOf(template, pages);
+    if (lack === undefined) return { applied, misfit: null };
+    const problem = { field: "document", page: null, message: `is not for this document: it ${lack}` };
+    return { applied: { ...applied, problems: [problem, ...applied.problems], invoice: null }, misfit: null };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    return { pages, applied: null, fault: error.message };
+    return { applied: null, misfit: error.message };
   }
 }
 

@@ -36,6 +36,7 @@ export function rowOf(
     priceUnit: price === null ? null : cells.unit("priceUnit", price),
     vatRate: rate?.value ?? table.all?.vatRate ?? null,
     kind: table.all?.kind ?? ("item" as const),
+    ...(table.all?.contract === undefined ? {} : { contract: table.all.contract }),
   };
   return { row: amount === null ? undefined : { ...row, amount }, mistakes: cells.mistakes };
 }

@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { builtInTemplates } from "./built-in.ts";
 import { simple } from "./harness.ts";
-import { parseTemplate } from "./template.ts";
+import { parseTemplate, templateSchema } from "./template.ts";
 
 const told = (template: unknown): string => {
   try {
@@ -77,3 +80,21 @@ test("the built-in templates are templates of their own names", () => {
     "stadtwerke-brunnstadt",
   ]);
 });
+
+test("the manual describes every key", () => {
+  const page = resolve(import.meta.dirname, "../../../../docs/invoice-templates.md");
+  const manual = readFileSync(page, "utf8");
+  const keys = keysOf(z.toJSONSchema(templateSchema, { io: "input", unrepresentable: "any" }));
+  expect(keys.size).toBeGreaterThan(50);
+  for (const key of keys) expect(manual).toContain(`\`${key}\``);
+});
+
+/** Names of all properties in a JSON schema. */
+function keysOf(schema: unknown): Set<string> {
+  if (typeof schema !== "object" || schema === null) return new Set();
+  const { properties = {} } = schema as { properties?: object };
+  return new Set([
+    ...Object.keys(properties),
+    ...Object.values(schema).flatMap((inner) => [...keysOf(inner)]),
+  ]);
+}

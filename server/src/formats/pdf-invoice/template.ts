@@ -156,6 +156,7 @@ const table = z.strictObject({
       priceUnit: words.optional(),
       vatRate: decimal.optional(),
       kind: z.enum(["item", "allowance", "charge"]).optional(),
+      contract: z.enum(["grid", "retail"]).optional(),
     })
     .optional(),
 });
