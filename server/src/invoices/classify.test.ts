@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { InvoiceRow, ParsedInvoice } from "../formats/format.ts";
@@ -158,6 +160,7 @@ const examples: Record<string, string> = {
     Jahresleistungspreis Netz | kW | grid_subscription_power
     Messstellenbetrieb | MON | grid_subscription
     Messung und Ablesung Netz | ANN | grid_subscription
+    Netz Kapazitätsentgelt | KWT | grid_subscription_power
     Konzessionsabgabe | KWH | grid_usage
     KWKG-Umlage | KWH | grid_usage
     Offshore-Netzumlage | KWH | grid_usage
@@ -284,11 +287,15 @@ const examples: Record<string, string> = {
     Distribution charge | kWh | grid_usage
     DUoS unit charge | kWh | grid_usage
     Network capacity charge | kVA | grid_subscription_power
+    Availability charge | kVA | grid_subscription_power
     Standing charge | day | grid_subscription
     Reactive power charge | kvarh | grid_undefined
     Late payment interest | | grid_total`,
   "Island Energy Supply Ltd": `
     Energy supply day units | kWh | retail_usage
+    Electricity supply | kWh | retail_usage
+    Energy charge (net of discounts for metering) | kWh | retail_undefined
+    Water supply | m3 | grid_usage
     Day-ahead price | MWh | retail_usage
     Supplier margin | kWh | retail_usage
     Climate change levy | kWh | retail_usage
@@ -403,6 +410,17 @@ describe("rules do not contradict each other", () => {
           expect(words.in(text), `"${text}" is ${one.goods} and ${other.goods}`).toBe(false);
         }
       }
+    }
+  });
+
+  test("the manual lists every rule under its rank", () => {
+    const manual = readFileSync(resolve(import.meta.dirname, "../../../docs/invoices-formats.md"), "utf8");
+    for (const { name, rank } of partRules) {
+      const lines = manual.split("\n").filter((line) => line.startsWith(`| ${rank} |`));
+      expect(
+        lines.some((line) => line.includes(name)),
+        `${rank} ${name}`,
+      ).toBe(true);
     }
   });
 

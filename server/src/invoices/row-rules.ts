@@ -73,7 +73,7 @@ export const partRules: readonly PartRule[] = [
       en: "reminder*, late payment*, late fee*, interest, collection fee*, invoice fee*, invoicing fee*, paper invoice*, paper bill*, rounding*",
       de: "mahn*, verzugszins*, *zinsen, inkasso*, rechnungsgebühr*, papierrechnung*, rücklastschrift*, rundung*",
       fi: "maksumuistutus*, muistutusmaksu*, viivästyskor*, perintä*, laskutuslisä*, laskutusmaksu*, paperilasku*, pyöristys*",
-      no: "purre*, forsinkelsesrente*, inkasso*, fakturagebyr*, papirfaktura*, øreavrunding*, øresavrunding*, renter",
+      no: "purre*, forsinkelsesrente*, inkasso*, fakturagebyr*, papirfaktura*, øreavrunding*, øresavrunding*, rente, renter",
       da: "rykker*, morarente*, inkasso*, fakturagebyr*, opkrævningsgebyr*, betalingsservice*, øreafrunding*, renter",
     },
     codes: "9990001000566",
@@ -164,8 +164,8 @@ export const partRules: readonly PartRule[] = [
     rank: 80,
     words: {
       sv: "*effekt*, *kapacitet*, toppbelastning*, högbelastning*",
-      en: "demand*, *capacity*, peak load*, peak demand*, maximum demand*",
-      de: "leistung, leistung pauschal, *leistungspreis*, *leistungsentgelt*, *jahresleistung*, *höchstleistung*, *spitzenlast*, netzleistung*",
+      en: "demand*, *capacity*, availability charge*, peak load*, peak demand*, maximum demand*",
+      de: "leistung, leistung pauschal, *leistungspreis*, *leistungsentgelt*, *jahresleistung*, *höchstleistung*, *spitzenlast*, netzleistung*, *kapazität*",
       fi: "teho, *teho, *tehomaksu*, tehoperusmaksu*",
       no: "*kapasitet*",
       da: "effektbetaling*",
@@ -268,7 +268,7 @@ export const contractRules: readonly ContractRule[] = [
       de: "*netz*, messstellenbetrieb*, konzessionsabgabe*, kwk*, offshore*, stromnev*, blindarbeit*, blindmehrarbeit*, blindleistung*",
       fi: "*siirto*, *siirron*, verkkopalvelu*, verkkomaksu*, jakelu*, sähkövero*, huoltovarmuusmaksu*, loisteho*, loisenergia*",
       no: "*nettleie*, fastledd*, energiledd*, effektledd*, kapasitetsledd*, forbruksavgift*, enova*",
-      da: "nettarif*, net, netselskab*, netabonnement*, systemtarif*, transmissionstarif*, distributionstarif*, elafgift*, transport af el",
+      da: "nettarif*, netselskab*, netabonnement*, netbetaling*, systemtarif*, transmissionstarif*, distributionstarif*, elafgift*, transport af el",
     },
   },
   {
@@ -276,7 +276,7 @@ export const contractRules: readonly ContractRule[] = [
     contract: "retail",
     words: {
       sv: "*elhandel*, spot*, *elcertifikat*, ursprungs*, *påslag*, *elpris*, effektreserv*, balanskraft*, profilkostnad*, elenergi, el energi, rörligt pris, fast pris, fastpris*, överskottsel*",
-      en: "spot*, supply*, supplier*, wholesale*, margin*, day ahead*, green certificate*, guarantees of origin, guarantee of origin",
+      en: "spot*, energy supply*, electricity supply*, power supply*, gas supply*, supplier*, wholesale*, margin*, day ahead*, green certificate*, guarantees of origin, guarantee of origin",
       de: "stromlieferung*, gaslieferung*, energielieferung*, *beschaffung*, spotmarkt*, epex*, eeg*, stromsteuer*, energiesteuer*, erdgassteuer*, herkunftsnachweis*, *vertrieb*",
       fi: "sähköenergia*, pörssi*, marginaali*, myynti*, välityspalkkio*, alkuperä*",
       no: "elsertifikat*, opprinnelses*, kraft, kraftpris*, kraftforbruk*, strøm, strømpris*, strømforbruk*, strømavtale*",
