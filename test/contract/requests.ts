@@ -127,6 +127,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "PUT /accounts/:id/consumptions": (_, asker) => ({
     body: { granularity: "month", values: `${asker.ids.meter}\t2025-1${++count % 3}\t${count}\n` },
   }),
+  "GET /streams/:id/events": () => ({ query: "wait=0" }),
   "POST /streams": () => ({ body: { resource: "consumption", granularity: "hour" } }),
   "POST /streams/:id/commit": (_, asker) => ({ body: { offset: asker.offset } }),
   "POST /webhooks": () => ({ body: { url: "https://receiver.example/hook", events: ["meter.found"] } }),

@@ -21,7 +21,7 @@ export function limitOf(asked: number | undefined, { settings }: Pick<Deps, "set
   return Math.min(asked ?? limitUsual, settings.valuesMax);
 }
 
-const limit = integer({ min: 1, max: 1_000_000_000 })
+export const limit = integer({ min: 1, max: 1_000_000_000 })
   .optional()
   .meta({ description: "Most values of the batch, 1,000 unless stated." });
 const wait = integer({ min: 0, max: waitSecondsMax })

@@ -15,7 +15,7 @@ import {
   type Stream,
   streamById,
 } from "./stream.ts";
-import { dropMeters, holdStream, takeUp } from "./take-up.ts";
+import { holdStream, takeUp } from "./take-up.ts";
 
 /** One batch of a stream. */
 export interface Cut {
@@ -71,7 +71,7 @@ export async function cutBehind(
   let now = stream;
   for (let from = after; ; ) {
     const known = await batchAfter(deps.db, stream.id, from);
-    const again = known === undefined ? undefined : await giveAgain(deps, { stream: now, lease }, known);
+    const again = known === undefined ? undefined : await giveAgain(deps, now, known);
     if (again !== undefined && again.count > 0) return again;
     // Everything in that batch may not be read any more: what follows it is next.
     if (again !== undefined) from = again.offset;
@@ -85,8 +85,7 @@ export async function cutBehind(
 }
 
 /** A batch that was issued before; `undefined` when the log does not reach back to it. */
-async function giveAgain(deps: Deps, { stream, lease }: Held, batch: Batch): Promise<Cut | undefined> {
-  const { db } = deps;
+async function giveAgain({ db }: Deps, stream: Stream, batch: Batch): Promise<Cut | undefined> {
   const { start, position } = batch;
   const gathering = new Gathering({ db, stream, start, end: position, heads: new Map(), limit: 0 });
   if (start.phase === "log") await gatherLog(gathering);
@@ -94,7 +93,6 @@ async function giveAgain(deps: Deps, { stream, lease }: Held, batch: Batch): Pro
   const moved = Object.keys(position.log).filter((part) => position.log[part] !== start.log[part]);
   // Looked at after the entries were read: what is purged meanwhile may be missing.
   if (hasGap(start, await headsOf(db, moved.map(Number)))) return undefined;
-  await leaveOut(db, { stream, lease }, gathering);
   return cutOf(stream, gathering, batch.off);
 }
 
@@ -104,15 +102,6 @@ function hasGap({ log }: Position, heads: readonly Head[]): boolean {
 
 function cutOf(stream: Stream, { runs, count }: Gathering, offset: number): Cut {
   return { offset, resource: stream.resource, runs, invoices: [], count };
-}
-
-/** Meters whose values were left out come with their whole history when they may be read again. */
-async function leaveOut(db: Db, { stream, lease }: Held, { gone }: Gathering): Promise<void> {
-  if (gone.size === 0) return;
-  await db.transaction(async (tx) => {
-    await holdStream(tx, stream.id, lease.token);
-    await dropMeters(tx, stream.id, [...gone]);
-  });
 }
 
 interface Made {
@@ -176,11 +165,10 @@ async function keep(
   { stream, lease }: Held,
   { after, gathering, now }: { after: number; gathering: Gathering; now: number },
 ): Promise<number> {
-  const { start, position, count, gone } = gathering;
+  const { start, position, count } = gathering;
   const end = JSON.stringify(position);
   return db.transaction(async (tx) => {
     await holdStream(tx, stream.id, lease.token);
-    await dropMeters(tx, stream.id, [...gone]);
     if (count === 0) {
       // The row of an offset that was purged is made again.
       await tx.run(sql`

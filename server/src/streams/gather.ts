@@ -46,8 +46,6 @@ export class Gathering {
   position: Position;
   readonly runs: StreamRun[] = [];
   count = 0;
-  /** Meters of the stream that the account may no longer read: their values were left out. */
-  readonly gone = new Set<string>();
   readonly #seen = new Map<string, SeenRoot | null>();
 
   constructor(about: {
@@ -74,7 +72,6 @@ export class Gathering {
     if (unknown.length > 0) {
       const found = await seenRoots(this.db, this.stream.accountId, unknown);
       for (const id of unknown) this.#seen.set(id, found.get(id) ?? null);
-      for (const id of unknown) if (!found.has(id)) this.gone.add(id);
     }
     return this.#seen;
   }

@@ -94,7 +94,8 @@ class LogReader {
         root: gathering.root(series.meterId),
         series,
         updated: () => entry.replaced,
-        pushedAt: Math.floor(entry.off / 1000),
+        // The last entry of a transaction carries its time, those before it a little less.
+        pushedAt: Math.ceil(entry.off / 1000),
       },
     );
     if (slot >= to) return true;

@@ -51,8 +51,7 @@ async function positionOf(
   const heads = await headsOf(db, stream.parts);
   if (heads.some((head) => head.purged > since)) return everything;
   const log: Record<string, number> = {};
-  for (const part of stream.parts) {
-    log[part] = Math.min(since, heads.find((head) => head.part === part)?.off ?? 0);
-  }
+  // Never forward: what the consumer has not confirmed yet comes in any case.
+  for (const [part, off] of Object.entries(current.log)) log[part] = Math.min(since, off);
   return { ...current, log, entry: null, base: current.history.done };
 }

@@ -56,15 +56,9 @@ async function compare(tx: Tx, stream: Stream, access: number): Promise<Stream> 
     known: sql`select root_id, entered from stream_meter where stream_id = ${stream.id}`,
     upTo: filledPart === null ? null : { part: filledPart, rootId: filledRoot! },
   });
-  await dropMeters(tx, stream.id, gone);
+  await tx.run(sql`delete from stream_meter where stream_id = ${stream.id} and root_id = ${any(gone)}`);
   await tx.run(sql`update stream set access = ${access} where id = ${stream.id}`);
   return add(tx, { ...stream, access }, entered);
-}
-
-/** Takes meters off the list: when they come back, their history is pushed again. */
-export async function dropMeters(tx: Queryable, streamId: string, rootIds: readonly string[]): Promise<void> {
-  if (rootIds.length === 0) return;
-  await tx.run(sql`delete from stream_meter where stream_id = ${streamId} and root_id = ${any(rootIds)}`);
 }
 
 async function fill(tx: Tx, stream: Stream): Promise<Stream> {

@@ -191,3 +191,6 @@ export class Raw {
     this.status = status;
   }
 }
+
+/** A `Raw` that goes on for as long as the client listens: each piece leaves at once, so nothing may compress it. */
+export class Lasting extends Raw {}

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Deps } from "../deps.ts";
 import { notFound } from "../problem.ts";
 import { readBody } from "./body.ts";
-import { type Call, type Caller, type Endpoint, Message, Page, type Part, Raw } from "./endpoint.ts";
+import { type Call, type Caller, type Endpoint, Lasting, Message, Page, type Part, Raw } from "./endpoint.ts";
 import { answerText } from "./envelope.ts";
 import { readParts } from "./parts.ts";
 import { ignoredHeader, makeSearchReader, type Search, unknownParameters } from "./search.ts";
@@ -140,6 +140,8 @@ function makeBodyReader(spec: Endpoint): (request: FastifyRequest) => unknown {
 function send(request: FastifyRequest, reply: FastifyReply, result: unknown): FastifyReply {
   if (result instanceof Raw) {
     const bytes = result.body;
+    // This is how the compressing plugin is told.
+    if (result instanceof Lasting) request.headers["x-no-compression"] = "yes";
     reply.code(result.status).type(result.type);
     if (result.status === 304) return reply.send();
     if (isFresh(request, reply)) return reply.code(304).send();
