@@ -207,7 +207,7 @@ describe("whatever happens, a consumer ends up with what is stored", () => {
           await world.settle();
           await world.compare(granularity === null ? ["hour", "day"] : ["hour"]);
         }),
-        { numRuns: 25 },
+        { numRuns: 15 },
       );
     },
     120_000,
