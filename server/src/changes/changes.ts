@@ -1,6 +1,6 @@
 import { type Db, type Queryable, sql, type Tx } from "../platform/db.ts";
 
-export { purgeChanges } from "./purge.ts";
+export { purgeChanges, purgePart } from "./purge.ts";
 
 /**
  * The ordered log of what changed, per part. An entry names a run of slots, not values: a reader takes those from

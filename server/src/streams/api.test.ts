@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { endpoints } from "../app.ts";
-import { purgePart } from "../changes/purge.ts";
+import { purgePart } from "../changes/changes.ts";
 import { sql } from "../platform/db.ts";
 import { consume, drain, hoursFrom, newConsumer, newRoot, newStream, store, valuesOf } from "./harness.ts";
 import { purgeBatches } from "./jobs.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { endpoints } from "../app.ts";
-import { purgePart } from "../changes/purge.ts";
+import { purgePart } from "../changes/changes.ts";
 import type { RootMeter } from "../series/series.ts";
 import { type Batch, consume, hoursFrom, newConsumer, newRoot, newStream, store } from "./harness.ts";
 import { purgeBatches } from "./jobs.ts";
