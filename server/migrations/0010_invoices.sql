@@ -96,17 +96,17 @@ create table invoice_cost (
 );
 create index invoice_cost_month on invoice_cost (meter_id, metric, currency, month);
 
--- The costs that invoices have stored: their own values are told from those that somebody else delivered since.
+-- The costs that invoices have stored, and those that wait for their month.
 create table invoice_month (
   meter_id text collate "C" not null references meter (id) on delete cascade,
   metric text collate "C" not null,
   currency text collate "C" not null,
   month int not null,
-  -- Null while the month lies ahead: its costs are stored when it begins.
-  value float8,
+  -- The month has not begun: its costs are stored when it does.
+  ahead boolean not null,
   primary key (meter_id, metric, currency, month)
 );
-create index invoice_month_ahead on invoice_month (month) where value is null;
+create index invoice_month_ahead on invoice_month (month) where ahead;
 
 -- The log of invoices that changed: offsets are drawn from the head of the first part of the account.
 create table invoice_change (

@@ -178,6 +178,46 @@ describe("an invoice", () => {
     expect((await world.get(`/invoices/${first._id}`)).status).toBe(404);
   });
 
+  test("gives back what stood there before it", async () => {
+    const { id } = await newMeter(world.api, world.owner, { ean: "735000000000000009" });
+    const deliver = (value: number) =>
+      world.api.call("POST", "/batches", {
+        token: world.owner.token,
+        body: {
+          document: { source: "feed" },
+          runs: [
+            {
+              meter: id,
+              metric: "cost_grid_usage",
+              currency: "SEK",
+              granularity: "month",
+              start: "2025-01-01T00:00:00+0100",
+              values: [value],
+            },
+          ],
+        },
+      });
+    await deliver(7);
+    world.api.clock.advance(1000);
+    const invoice = (number: string, amount: string) =>
+      world.settle({
+        number,
+        ean: "735000000000000009",
+        period: january,
+        rows: [{ name: "Elnät elöverföring", amount }],
+      });
+    const [first, second] = [await invoice("1009", "10"), await invoice("1010", "20")];
+    expect(await world.costs(id, "grid_usage", "202501")).toEqual([30]);
+    const remove = async ({ _id }: { _id: string }) => {
+      world.api.clock.advance(1000);
+      await world.api.call("DELETE", `/invoices/${_id}`, { token: world.owner.token });
+    };
+    await remove(first);
+    expect(await world.costs(id, "grid_usage", "202501")).toEqual([20]);
+    await remove(second);
+    expect(await world.costs(id, "grid_usage", "202501")).toEqual([7]);
+  });
+
   test("does not take away what somebody else has delivered since", async () => {
     const { id } = await newMeter(world.api, world.owner, { ean: "735000000000000007" });
     const { _id } = await world.settle({

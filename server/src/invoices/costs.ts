@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import type { DecimalText } from "../formats/format.ts";
 import { rootMeters } from "../meters/meters.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { calendarStart } from "../platform/time/granule.ts";
-import { gridOf, ingestIn, query, type RootMeter, type Run } from "../series/series.ts";
+import { type Batch, ingestIn, type Run, undoImport } from "../series/series.ts";
 import { type DraftBill, type DraftResult, type DraftRow, metricsOfRow } from "./draft.ts";
 import type { CostMeter } from "./link.ts";
 import { divide, Money, type MonthShare, monthsOf, type Spread } from "./spread.ts";
@@ -91,8 +92,9 @@ const startOf = (zone: string, month: number) =>
   calendarStart(zone, (Math.floor(month / 100) - 1970) * 12 + (month % 100) - 1, "month");
 
 /**
- * Stores anew what all invoices that count say of some months: their sum, or nothing when there is none any more. A
- * value that somebody else delivered after an invoice is not taken away. Call it with the parts of the meters locked.
+ * Stores anew what all invoices that count say of some months: their sum, or what stood there before them when there
+ * is none any more. What somebody else has delivered since an invoice stays. Call it with the parts of the meters
+ * locked.
  *
  * @param source what the origin of the values is called
  */
@@ -106,34 +108,46 @@ export async function storeMonths(
   const roots = await rootMeters(tx, [...new Set(distinct.map(({ meter_id }) => meter_id))]);
   const meters = new Map(roots.map(({ id, part, timezone }) => [id, { id, part, timezone }]));
   const sums = await sumsOf(tx, distinct);
-  const before = await storedBefore(tx, distinct);
-  const gone = distinct.filter((key) => !sums.has(nameOf(key)) && before.get(nameOf(key)) != null);
-  const present = await presentValues(tx, gone, meters);
-  const runs: Run[] = [];
-  const kept: (CostKey & { value: number | null })[] = [];
-  for (const [id, some] of Map.groupBy(distinct, ({ meter_id }) => meter_id)) {
-    const meter = meters.get(id);
-    if (meter === undefined) continue; // its costs went with it
-    for (const group of Map.groupBy(some, ({ metric, currency }) => `${metric} ${currency}`).values()) {
-      const run = { starts: [] as number[], values: [] as number[] };
-      for (const key of group) {
-        const start = startOf(meter.timezone, key.month);
-        const sum = sums.get(nameOf(key));
-        const value = sum === undefined ? Number.NaN : Number(sum);
-        if (sum !== undefined) kept.push({ ...key, value: isAhead(start, now) ? null : value });
-        else if (present.get(nameOf(key)) !== before.get(nameOf(key)) || before.get(nameOf(key)) == null)
-          continue;
-        if (isAhead(start, now)) continue;
-        run.starts.push(start);
-        run.values.push(value);
-      }
-      const { metric, currency } = group[0]!;
-      if (run.starts.length > 0)
-        runs.push({ meter, metric: `cost_${metric}`, currency, granularity: "month", ...run });
+  const stored = await storedBefore(tx, distinct);
+  const kept: (CostKey & { ahead: boolean })[] = [];
+  const batches: Batch[] = [];
+  const months = Map.groupBy(
+    distinct.filter(({ meter_id }) => meters.has(meter_id)),
+    groupOf,
+  );
+  for (const [importId, some] of months) {
+    const { meter_id, month, currency } = some[0]!;
+    // The costs of a meter that is gone went with it.
+    const meter = meters.get(meter_id)!;
+    const start = startOf(meter.timezone, month);
+    const ahead = isAhead(start, now);
+    const gone = some.filter((key) => !sums.has(nameOf(key)) && stored.has(nameOf(key)));
+    if (gone.length > 0) {
+      const metrics = gone.map(({ metric }) => `cost_${metric}`);
+      await undoImport(tx, { part: meter.part, importId, meters: [meter], metrics, now });
     }
+    const runs = some.flatMap((key): Run[] => {
+      const sum = sums.get(nameOf(key));
+      if (sum === undefined) return [];
+      kept.push({ ...key, ahead });
+      const metric = `cost_${key.metric}`;
+      const value = Number(sum);
+      return ahead
+        ? []
+        : [{ meter, metric, currency, granularity: "month", starts: [start], values: [value] }];
+    });
+    if (runs.length > 0) batches.push({ document: { source, importId }, runs });
   }
   await keepMonths(tx, distinct, kept);
-  if (runs.length > 0) await ingestIn(tx, [{ document: { source }, runs }], now);
+  if (batches.length > 0) await ingestIn(tx, batches, now);
+}
+
+/** The costs of one month of a meter in one currency are one import of the store: what it takes back together. */
+function groupOf({ meter_id, currency, month }: CostKey): string {
+  return createHash("sha256")
+    .update(`costs of invoices ${meter_id} ${currency} ${month}`)
+    .digest("hex")
+    .slice(0, 24);
 }
 
 /** Sums of the rows that count, by key; keys without such rows are absent. */
@@ -148,57 +162,32 @@ async function sumsOf(tx: Tx, keys: readonly CostKey[]): Promise<Map<string, Dec
   return new Map(rows.map((row) => [nameOf(row), row.sum]));
 }
 
-/** What invoices have stored, by key: null while the month lies ahead. */
-async function storedBefore(tx: Tx, keys: readonly CostKey[]): Promise<Map<string, number | null>> {
-  const rows = await tx.rows<CostKey & { value: number | null }>(sql`
-    select m.meter_id, m.metric, m.currency, m.month, m.value
+/** The keys under which invoices have stored something; not those of months that lay ahead. */
+async function storedBefore(tx: Tx, keys: readonly CostKey[]): Promise<Set<string>> {
+  const rows = await tx.rows<CostKey>(sql`
+    select m.meter_id, m.metric, m.currency, m.month
     from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as key (meter_id text, metric text, currency text, month int)
     join invoice_month m on m.meter_id = key.meter_id and m.metric = key.metric and m.currency = key.currency
-      and m.month = key.month`);
-  return new Map(rows.map((row) => [nameOf(row), row.value]));
-}
-
-/** The values that the store has now, by key. */
-async function presentValues(
-  tx: Tx,
-  keys: readonly CostKey[],
-  meters: ReadonlyMap<string, RootMeter>,
-): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
-  const alive = keys.filter(({ meter_id }) => meters.has(meter_id));
-  const groups = Map.groupBy(alive, ({ meter_id, month }) => `${meters.get(meter_id)!.timezone} ${month}`);
-  for (const group of groups.values()) {
-    const { month } = group[0]!;
-    const zone = meters.get(group[0]!.meter_id)!.timezone;
-    const from = startOf(zone, month);
-    const answers = await query(tx, {
-      meters: group.map(({ meter_id }) => ({ rootId: meter_id, part: meters.get(meter_id)!.part })),
-      metrics: [...new Set(group.map(({ metric }) => `cost_${metric}`))],
-      grids: [gridOf("month", zone, { from, to: from + 1 })],
-    });
-    for (const { rootId, metric, currency, values } of answers) {
-      const key = { meter_id: rootId, metric: metric.slice("cost_".length), currency, month };
-      found.set(nameOf(key), values[0]![0]!);
-    }
-  }
-  return found;
+      and m.month = key.month
+    where not m.ahead`);
+  return new Set(rows.map(nameOf));
 }
 
 /** Writes down what invoices have stored of these months. */
 async function keepMonths(
   tx: Tx,
   keys: readonly CostKey[],
-  kept: readonly (CostKey & { value: number | null })[],
+  kept: readonly (CostKey & { ahead: boolean })[],
 ): Promise<void> {
   await tx.run(sql`
     delete from invoice_month m
     using jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as key (meter_id text, metric text, currency text, month int)
     where m.meter_id = key.meter_id and m.metric = key.metric and m.currency = key.currency and m.month = key.month`);
   await tx.run(sql`
-    insert into invoice_month (meter_id, metric, currency, month, value)
-    select key.meter_id, key.metric, key.currency, key.month, key.value
+    insert into invoice_month (meter_id, metric, currency, month, ahead)
+    select key.meter_id, key.metric, key.currency, key.month, key.ahead
     from jsonb_to_recordset(${JSON.stringify(kept)}::jsonb)
-      as key (meter_id text, metric text, currency text, month int, value float8)`);
+      as key (meter_id text, metric text, currency text, month int, ahead boolean)`);
 }
 
 /** Months that lay ahead when their invoices came and have begun since, some of them. */
@@ -208,7 +197,7 @@ export async function monthsBegun(
 ): Promise<CostKey[]> {
   return db.rows(sql`
     select meter_id, metric, currency, month from invoice_month
-    where value is null and month <= ${month} order by month, meter_id limit ${limit}`);
+    where ahead and month <= ${month} order by month, meter_id limit ${limit}`);
 }
 
 /** The months that rows of some bills are part of. */

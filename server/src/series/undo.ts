@@ -35,10 +35,18 @@ interface StoredBlock {
  * old source, others go; values that somebody else has written or repeated since stay. What another import that was
  * taken back had written does not return. Days and months follow. Kept as revisions like any other change, so an
  * undo can be seen. Safe to repeat.
+ *
+ * @param what with `metrics`, only values of these are taken back
  */
 export async function undoImport(
   tx: Tx,
-  what: { part: number; importId: string; meters: readonly RootMeter[]; now: number },
+  what: {
+    part: number;
+    importId: string;
+    meters: readonly RootMeter[];
+    metrics?: readonly string[];
+    now: number;
+  },
 ): Promise<Stored> {
   const { part, importId, meters, now } = what;
   const head = await lockPart(tx, part);
@@ -46,7 +54,7 @@ export async function undoImport(
     sql`update document set undone = true where part = ${part} and import_id = ${importId} and not undone`,
   );
   const stored = nothingStored();
-  const series = await seriesOf(tx, part, meters);
+  const series = await seriesOf(tx, part, { meters, metrics: what.metrics ?? null });
   const written = await writtenBlocks(tx, part, [...series.keys()]);
   const own = await undoneAmong(tx, part, { docs: documentsIn(written.map(({ runs }) => runs)), importId });
   if (own.size === 0) return stored;
@@ -82,12 +90,13 @@ export async function undoImport(
 async function seriesOf(
   tx: Tx,
   part: number,
-  meters: readonly RootMeter[],
+  { meters, metrics: names }: { meters: readonly RootMeter[]; metrics: readonly string[] | null },
 ): Promise<Map<number, SeriesOfMeter>> {
   const byId = new Map(meters.map((meter) => [meter.id, meter]));
   const rows = await tx.rows<{ series_id: number; meter_id: string; metric: string }>(
     sql`select series_id, meter_id, metric from series
-        where part = ${part} and meter_id = any(${[...byId.keys()]}::text[])`,
+        where part = ${part} and meter_id = any(${[...byId.keys()]}::text[])
+          and (${names}::text[] is null or metric = any(${names}::text[]))`,
   );
   return new Map(
     rows.map((row) => [
