@@ -80,9 +80,10 @@ function placeOf(url: string): string {
   return `${host}:${port}/${database ?? ""}`;
 }
 
-/** Port of the database: nothing that a tenant names is ever reached at it. */
-export function portOf(database: Database): number {
-  return new pg.Client({ connectionString: database.runtime.url }).port;
+/** Ports of the database: nothing that a tenant names is ever reached at them. */
+export function portsOf({ runtime, ownerUrl }: Database): number[] {
+  const urls = ownerUrl === null ? [runtime.url] : [runtime.url, ownerUrl];
+  return urls.map((connectionString) => new pg.Client({ connectionString }).port);
 }
 
 type Roles = Pick<Database, "ownerUrl" | "runtime" | "runtimeRole">;

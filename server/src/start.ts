@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
-import { checkRole, type Database, migrateDatabase, openDatabase, openPool, portOf } from "./database.ts";
+import { checkRole, type Database, migrateDatabase, openDatabase, openPool, portsOf } from "./database.ts";
 import { systemClock } from "./platform/clock.ts";
 import type { Deps } from "./platform/deps.ts";
 import { makeEgress } from "./platform/egress/egress.ts";
@@ -57,7 +57,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const jobs = openJobs({ ...database.runtime, db, log });
     ends.push(() => jobs.stop(drainMs));
     const settings = settingsOf(config);
-    const egress = makeEgress({ allow: settings.egressAllow, portsNever: [portOf(database)] });
+    const egress = makeEgress({ allow: settings.egressAllow, portsNever: portsOf(database) });
     ends.push(() => egress.close());
     const deps: Deps = { db, clock: systemClock, log, keys, jobs, settings, egress };
     const app = makeApp(config, deps);

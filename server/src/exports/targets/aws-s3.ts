@@ -108,7 +108,7 @@ async function withClient(call: Call, work: (client: S3Client) => Promise<void>)
     await attempt(region);
     return { region };
   } catch (error) {
-    throw s3Failure(error);
+    throw agents.failure() ?? s3Failure(error);
   } finally {
     agents.close();
   }

@@ -88,6 +88,16 @@ describe("S3", () => {
     expect(server.received).toHaveLength(1);
   });
 
+  test("an answer without end is not read to it", async () => {
+    const { endpoint } = await failing((_, response) => {
+      response.writeHead(500);
+      const more = () => void (response.writable && response.write(Buffer.alloc(500_000, "x"), more));
+      more();
+    });
+    const failure = failureOfDelivery(send(place, s3({ endpoint }), { file: place.file("x") }));
+    expect(await failure).toEqual(["too_large", "stop"]);
+  });
+
   test("the region of the bucket is learnt", async () => {
     const { server, endpoint } = await failing((request, response) => {
       const isRight = request.headers.authorization?.includes("/eu-north-1/s3/") === true;
@@ -191,6 +201,16 @@ describe("Azure Blob Storage", () => {
     const signal = AbortSignal.timeout(300);
     const failure = failureOfDelivery(send(place, azure({ endpoint }), { file: place.file("x"), signal }));
     expect(await failure).toEqual(["no_connection", "again"]);
+  });
+
+  test("an answer without end is not read to it", async () => {
+    const { endpoint } = await failing((_, response) => {
+      response.writeHead(500);
+      const more = () => void (response.writable && response.write(Buffer.alloc(500_000, "x"), more));
+      more();
+    });
+    const failure = failureOfDelivery(send(place, azure({ endpoint }), { file: place.file("x") }));
+    expect(await failure).toEqual(["too_large", "stop"]);
   });
 
   test("neither an endpoint nor a redirect leads to a private address", async () => {

@@ -21,6 +21,8 @@ const settings = z.object({
 type Settings = z.output<typeof settings>;
 
 const redirectsMax = 3;
+/** Some receivers answer with a page. */
+const answerBytesMax = 1_000_000;
 /** Beside a time that grows with the file. */
 const answerMs = 60_000;
 const bytesPerMsMin = 20;
@@ -43,6 +45,7 @@ export const http = target({
       headers,
       body: () => createReadStream(file.path),
       redirectsMax,
+      bytesMax: answerBytesMax,
       timeoutMs: answerMs + Math.ceil(file.bytes / bytesPerMsMin),
       signal,
     });
@@ -59,6 +62,7 @@ export const http = target({
       method: "OPTIONS",
       headers: { "user-agent": "metertree" },
       redirectsMax,
+      bytesMax: answerBytesMax,
       signal,
     });
     const failure = failureOfStatus(answer.status);

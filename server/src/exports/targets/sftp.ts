@@ -19,6 +19,9 @@ import {
   username,
 } from "./target.ts";
 
+/** RSA of 8192 bits has 6,400 characters; more bits would keep the event loop busy for long. */
+const privateKeyMax = 8_000;
+
 /**
  * Passphrases of OpenSSH keys are stretched on the event loop, in rounds that the file names: ssh-keygen writes 16 (24
  * from 9.4 on). Whatever asks for much more would stop the whole server.
@@ -48,7 +51,7 @@ function isQuick(pem: string): boolean {
 
 const privateKey = z
   .string()
-  .max(20_000)
+  .max(privateKeyMax)
   .regex(
     /^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\x20-\x7e\r\n]+$/,
     "must be a private key in PEM or OpenSSH format, from -----BEGIN … PRIVATE KEY----- on",
@@ -162,6 +165,8 @@ async function open(client: Client, call: Call, learnt: Partial<Settings>): Prom
         ...loginOf(settings),
         sock,
         readyTimeout: readyMs,
+        // A server would choose numbers to calculate with, as large as it likes.
+        algorithms: { kex: { remove: ["diffie-hellman-group-exchange-sha256"], append: [], prepend: [] } },
         keepaliveInterval: 15_000,
         hostVerifier: (key: Buffer) => {
           const found = fingerprint(key);
@@ -219,14 +224,18 @@ async function rename(session: SFTPWrapper, from: string, to: string): Promise<v
   }
   const plain = () => done((end) => session.rename(from, to, end));
   await plain().catch(async (error) => {
-    const isThere = await done((end) => session.stat(to, end)).then(
-      () => true,
-      () => false,
-    );
-    if (!isThere) throw error;
+    // Nothing is taken away unless the new file is still there to follow.
+    if (!(await isThere(session, to)) || !(await isThere(session, from))) throw error;
     await done((end) => session.unlink(to, end));
     await plain();
   });
+}
+
+function isThere(session: SFTPWrapper, path: string): Promise<boolean> {
+  return done((end) => session.stat(path, end)).then(
+    () => true,
+    () => false,
+  );
 }
 
 function remove(call: Call, hidden: string): Promise<unknown> {

@@ -43,7 +43,7 @@ export interface Egress {
   connectTls(target: EgressTarget & { alpn?: readonly string[] }): Promise<TLSSocket>;
   /** TLS options for libraries that wrap a connection of `connect` themselves. */
   tlsOptions(host: string): tls.ConnectionOptions;
-  /** Agents for SDKs that make their own HTTP requests. */
+  /** Agents for SDKs that make their own HTTP requests. A connection that brings more than 16 MB is ended. */
   agents(): EgressAgents;
   /** One HTTP exchange, limited in time, size and redirects. Answers of every status are returned. */
   request(url: string | URL, request?: EgressRequest): Promise<EgressAnswer>;
@@ -195,6 +195,8 @@ async function openSocket(addresses: readonly string[], options: OpenOptions): P
     lookup: (_name, _options, done) => done(null, pinned),
   });
   await settled(socket, "connect", signal);
+  // It may break before its user listens; an error that nobody hears would end the process.
+  socket.on("error", () => undefined);
   // In pairs: what was decided before is asked again of what came of it.
   if (isGood(socket.remoteAddress ?? "")) return socket;
   socket.destroy();
@@ -203,7 +205,7 @@ async function openSocket(addresses: readonly string[], options: OpenOptions): P
 
 async function secured(socket: TLSSocket, signal: AbortSignal): Promise<TLSSocket> {
   await settled(socket, "secureConnect", signal);
-  return socket;
+  return socket.on("error", () => undefined);
 }
 
 /** Resolves when `socket` emits `event`; otherwise destroys it and rejects. */
@@ -234,6 +236,9 @@ function settled(socket: Socket, event: "connect" | "secureConnect", signal: Abo
 type Connects = Pick<Egress, "connect" | "connectTls">;
 type Connected = (error: Error | null, socket: Duplex) => void;
 
+/** SDKs read an answer whole, however long it is; those to what we send are short. */
+const agentBytesMax = 16_000_000;
+
 function makeAgents(egress: Connects): EgressAgents {
   let failure: EgressFailure | undefined;
   const opener =
@@ -241,7 +246,16 @@ function makeAgents(egress: Connects): EgressAgents {
     (options, callback) => {
       const { host, port } = options as { host?: string | null; port?: number | string | null };
       open({ host: host ?? "", port: Number(port) }).then(
-        (socket) => (callback as Connected | undefined)?.(null, socket),
+        (socket) => {
+          let bytes = 0;
+          socket.on("data", (chunk: Buffer) => {
+            bytes += chunk.length;
+            if (bytes <= agentBytesMax) return;
+            failure = new EgressFailure("too_large", { inner: `more than ${agentBytesMax} bytes` });
+            socket.destroy(failure);
+          });
+          (callback as Connected | undefined)?.(null, socket);
+        },
         (error) => {
           failure = failureOf(error);
           (callback as ((error: Error) => void) | undefined)?.(failure);

@@ -9,6 +9,8 @@ export interface ResolverOptions {
   hasLocalNames: boolean;
   /** Of one question to one name server; there are two tries. */
   timeoutMs?: number;
+  /** Name servers (`192.0.2.1:53`) to ask instead of those of this machine. */
+  servers?: readonly string[];
 }
 
 /** Threads that looking up names of this machine may hold; Node has four for all files, and one can wait 30 s. */
@@ -18,8 +20,9 @@ const lookupsMax = 2;
  * Asks the name servers of this machine from the event loop, so that slow ones hold no thread. With `hasLocalNames`
  * a name that they do not know is looked up as other programs do, few at a time.
  */
-export function dnsResolver({ hasLocalNames, timeoutMs = 2_000 }: ResolverOptions): Resolve {
+export function dnsResolver({ hasLocalNames, timeoutMs = 2_000, servers }: ResolverOptions): Resolve {
   const resolver = new Resolver({ timeout: timeoutMs, tries: 2 });
+  if (servers !== undefined) resolver.setServers(servers);
   const localNames = limited(lookupsMax, async (name) =>
     (await lookup(name, { all: true })).map(({ address }) => address),
   );
