@@ -239,6 +239,27 @@ describe("FTP with faults", () => {
     expect([...server.files.keys()]).toEqual(["values_1.csv"]);
   });
 
+  test.each([
+    ["550 Rename failed", "it was made", "permission"],
+    ["450 File busy", "it was not made", "server"],
+  ])("after %s a file that is there stays, when %s", async (reply, made, reason) => {
+    const { server, deliver } = await start({
+      replies: {
+        RNTO: (to) => {
+          if (made === "it was made") {
+            server.files.set(to, server.files.get(hidden)!);
+            server.files.delete(hidden);
+          }
+          return reply;
+        },
+      },
+    });
+    server.files.set("values_1.csv", Buffer.from("before"));
+    expect((await failureOfDelivery(deliver("after")))[0]).toBe(reason);
+    const left = made === "it was made" ? "after" : "before";
+    expect([...server.files]).toEqual([["values_1.csv", Buffer.from(left)]]);
+  });
+
   test("a server that reads nothing is given up", async () => {
     const { server, deliver } = await start({ mute: true });
     const failure = failureOfDelivery(deliver(8_000_000, AbortSignal.timeout(200)));
