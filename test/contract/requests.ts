@@ -136,6 +136,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "POST /price_models/:id/calculate": (idAt) => ({
     body: { meters: [idAt("meters")], period: "202601" },
   }),
+  "POST /invoices/:id/check": (idAt) => ({ body: { price_model: idAt("price_model") } }),
   "POST /price_series": () => ({ body: { name: fresh("Spot "), currency: "SEK" } }),
   "POST /price_series/:id/prices": () => ({
     body: { start: "2026-01-01T00:00:00+0100", prices: [++count] },

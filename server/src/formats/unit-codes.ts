@@ -55,5 +55,5 @@ const names: Readonly<Record<string, string>> = {
 
 /** The name of a unit code, as in `kWh` for `KWH`; the text itself when it is no code that we know. */
 export function unitName(unit: string): string {
-  return names[unit] ?? unit;
+  return Object.hasOwn(names, unit) ? names[unit]! : unit;
 }

@@ -10,6 +10,7 @@ import { erasureEndpoints } from "../erasure/api.ts";
 import { eraseAccountJob } from "../erasure/erasure.ts";
 import { meterEndpoints } from "../meters/api.ts";
 import type { Settings } from "../platform/deps.ts";
+import { priceEndpoints } from "../prices/api.ts";
 import { seriesEndpoints } from "../series/api.ts";
 import { treeEndpoints } from "../trees/api.ts";
 import { invoiceEndpoints } from "./api.ts";
@@ -120,6 +121,7 @@ export async function invoiceWorld(settings: Partial<Settings> = {}): Promise<In
       ...meterEndpoints,
       ...treeEndpoints,
       ...seriesEndpoints,
+      ...priceEndpoints,
       ...erasureEndpoints,
       ...invoiceEndpoints,
     ],

@@ -1,17 +1,20 @@
 import { z } from "zod";
-import type { ReadingMeter } from "../meters/meters.ts";
-import type { Deps } from "../platform/deps.ts";
 import { type Endpoint, endpoint } from "../platform/http/endpoint.ts";
 import { formatTimestamp, id, timestampText } from "../platform/http/schema.ts";
-import { invalid } from "../platform/problem.ts";
 import { parsePeriods } from "../platform/time/period.ts";
 import type { MonthCost } from "./calculate.ts";
 import type { Row } from "./charge.ts";
-import { decimalText, paramName } from "./component.ts";
-import { dayStart, monthOfDay, monthText } from "./days.ts";
+import { dayStart, monthText } from "./days.ts";
 import { type Money, shown, total } from "./money.ts";
-import { calculateDays, daysOfPeriod, type PriceUse, pricedMeters, priceUse } from "./price-use.ts";
-import { valuesRead } from "./quantities.ts";
+import {
+  calculateDays,
+  daysOfPeriod,
+  pricedMeters,
+  priceUse,
+  readsOf,
+  refuseTooMuch,
+  useFields,
+} from "./price-use.ts";
 
 /** Meters of one request. */
 const metersMax = 1_000;
@@ -134,12 +137,7 @@ const calculate = endpoint({
       example: "2025",
       description: "START or START-END in whole days; several joined by +",
     }),
-    params: z.record(paramName, decimalText).default({}),
-    currency: z
-      .string()
-      .regex(/^[A-Z]{3}$/, "must be three letters such as SEK")
-      .optional()
-      .meta({ description: "For built-in price models; that of your account when absent." }),
+    ...useFields,
   }),
   reply: z.array(meterCost),
   async handle({ who, params, body }, deps) {
@@ -152,7 +150,14 @@ const calculate = endpoint({
     const periods = parsePeriods(body.period);
     const now = deps.clock.now();
     const asked = meters.map((meter) => periods.map((period) => daysOfPeriod(meter.timezone, period, now)));
-    refuseTooMuch(use, { meters, asked }, deps);
+    const reads = meters.flatMap(({ timezone }, i) =>
+      asked[i]!.map((days) => readsOf(timezone, days, use.model.components)),
+    );
+    refuseTooMuch(
+      reads.reduce((sum, each) => sum + each, 0),
+      "period",
+      deps,
+    );
     const answers: z.output<typeof meterCost>[] = [];
     for (const [i, meter] of meters.entries()) {
       const costs = [];
@@ -169,28 +174,6 @@ const calculate = endpoint({
     return answers;
   },
 });
-
-/** Counts what a request reads and answers before any of the work. */
-function refuseTooMuch(
-  { model }: PriceUse,
-  { meters, asked }: { meters: readonly ReadingMeter[]; asked: readonly { from: number; to: number }[][] },
-  { settings }: Deps,
-): void {
-  let count = 0;
-  for (const [i, { timezone }] of meters.entries()) {
-    for (const { from, to } of asked[i]!) {
-      if (to <= from) continue;
-      const span = { from: dayStart(timezone, from), to: dayStart(timezone, to) };
-      const months = monthOfDay(to - 1) - monthOfDay(from) + 1;
-      count += valuesRead(timezone, span, model.components) + months * model.components.length;
-    }
-  }
-  if (count > settings.valuesMax)
-    throw invalid(
-      "period",
-      `needs ${count} values, at most ${settings.valuesMax} are looked at in one request; name fewer meters or a shorter period`,
-    );
-}
 
 /** Endpoints that calculate without storing. */
 export const calculateEndpoints: Endpoint[] = [calculate];

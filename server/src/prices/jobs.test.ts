@@ -139,31 +139,58 @@ describe("the log of changes", () => {
   });
 });
 
-describe("costs of invoices", () => {
-  test("go before calculated ones; taken back, the calculated ones return as they are now", async () => {
+describe("costs that are delivered", () => {
+  /** An invoice: by an import that can be taken back. */
+  async function invoiced(one: Awaited<ReturnType<typeof priced>>, importId: string) {
+    const invoice = one.batch("cost_grid_usage", "202501", [99], { importId });
+    invoice.runs[0]!.currency = "SEK";
+    api.clock.advance(1000);
+    await ingest(api.db, [invoice], api.clock.now());
+    return async () => {
+      const undo = { part: one.meter.part, importId, meters: [one.meter], now: api.clock.now() };
+      await api.db.transaction((tx) => undoImport(tx, undo));
+    };
+  }
+  async function remove(one: Awaited<ReturnType<typeof priced>>) {
+    const removal = one.batch("cost_grid_usage", "202501", [Number.NaN]);
+    removal.runs[0]!.currency = "SEK";
+    api.clock.advance(1000);
+    await ingest(api.db, [removal], api.clock.now());
+  }
+  const usage = (one: Awaited<ReturnType<typeof priced>>) => one.cost("202501", "grid_usage");
+
+  test("go before calculated ones; taken back, those return as they are now", async () => {
     const one = await priced([use]);
     await one.attach();
     await one.write("energy", "202501", [10]);
     await run();
-    const invoice = one.batch("cost_grid_usage", "202501", [99], { importId: "a".repeat(24) });
-    invoice.runs[0]!.currency = "SEK";
-    await ingest(api.db, [invoice], api.clock.now());
-    await run();
-    expect(await one.cost("202501", "grid_usage")).toBe(99);
+    const undo = await invoiced(one, "a".repeat(24));
+    expect(await usage(one)).toBe(99);
     await one.write("energy", "202501", [20]);
     await run();
-    expect(await one.cost("202501", "grid_usage")).toBe(99);
-    api.clock.advance(1000);
-    const undo = {
-      part: one.meter.part,
-      importId: "a".repeat(24),
-      meters: [one.meter],
-      now: api.clock.now(),
-    };
-    await api.db.transaction((tx) => undoImport(tx, undo));
-    expect(await one.cost("202501", "grid_usage")).toBe(20);
+    expect(await usage(one)).toBe(99);
+    await undo();
     await run();
-    expect(await one.cost("202501", "grid_usage")).toBe(40);
+    expect(await usage(one)).toBe(40);
+  });
+
+  test("removed, they leave the place to calculated ones, and no older document comes back", async () => {
+    const one = await priced([use]);
+    await one.attach();
+    await one.write("energy", "202501", [10]);
+    await invoiced(one, "c".repeat(24));
+    await run();
+    await remove(one);
+    await run();
+    expect(await usage(one)).toBe(20);
+    const late = one.batch("cost_grid_usage", "202501", [77], { version: Date.UTC(2025, 1, 1) });
+    late.runs[0]!.currency = "SEK";
+    await ingest(api.db, [late], api.clock.now());
+    expect(await usage(one)).toBe(20);
+    // There is nothing left to remove: what is calculated follows from others.
+    await remove(one);
+    await run();
+    expect(await usage(one)).toBe(20);
   });
 
   test("taken back after the calculation was ended, nothing returns", async () => {
@@ -171,22 +198,13 @@ describe("costs of invoices", () => {
     const { _id } = await one.attach();
     await one.write("energy", "202501", [10]);
     await run();
-    const invoice = one.batch("cost_grid_usage", "202501", [99], { importId: "b".repeat(24) });
-    invoice.runs[0]!.currency = "SEK";
-    await ingest(api.db, [invoice], api.clock.now());
-    await ok("DELETE", `/meters/${one.meter.id}/calculated_metrics/${_id}`, undefined);
+    const undo = await invoiced(one, "b".repeat(24));
+    await ok("DELETE", `/meters/${one.meter.id}/calculated_metrics/${_id}`);
     await run();
-    expect(await one.cost("202501", "grid_usage")).toBe(99);
-    api.clock.advance(1000);
-    const undo = {
-      part: one.meter.part,
-      importId: "b".repeat(24),
-      meters: [one.meter],
-      now: api.clock.now(),
-    };
-    await api.db.transaction((tx) => undoImport(tx, undo));
+    expect(await usage(one)).toBe(99);
+    await undo();
     await run();
-    expect(await one.cost("202501", "grid_usage")).toBeNaN();
+    expect(await usage(one)).toBeNaN();
   });
 });
 

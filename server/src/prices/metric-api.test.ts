@@ -92,11 +92,11 @@ describe("calculated metrics", () => {
     );
     expect(element.periods[0]).toMatchObject({
       grid_subscription: [31],
-      grid_subscription_origin: ["delivered"],
+      grid_subscription_origin: ["derived"],
       grid_subscription_status: ["calculated"],
     });
     const sources = await world.api.db.rows(
-      sql`select 1 as one from document where source = ${`price model ${builtIn}`} and rank = -1`,
+      sql`select 1 as one from document where source = ${`price model ${builtIn}`}`,
     );
     expect(sources.length).toBeGreaterThan(0);
   });

@@ -1,16 +1,19 @@
+import { z } from "zod";
 import { accountById } from "../accounts/accounts.ts";
 import { type ReadingMeter, resolveForReading } from "../meters/meters.ts";
 import type { Queryable } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
 import type { Caller } from "../platform/http/endpoint.ts";
 import { invalid, notFound, Problem } from "../platform/problem.ts";
 import { calendarIndex } from "../platform/time/granule.ts";
 import { type PeriodText, periodIn } from "../platform/time/period.ts";
 import { calculateMonth, type MonthCost } from "./calculate.ts";
 import { contractOf } from "./calculated-metric.ts";
+import { decimalText, paramName } from "./component.ts";
 import type { Days } from "./days.ts";
 import { dayStart, monthOfDay } from "./days.ts";
 import { checkParams, type PriceModel, visibleModel } from "./model.ts";
-import { loadQuantities, type PricedMeter } from "./quantities.ts";
+import { loadQuantities, type PricedMeter, valuesRead } from "./quantities.ts";
 
 /** A model with all that its use gives, for a calculation that stores nothing. */
 export interface PriceUse {
@@ -80,3 +83,34 @@ export async function calculateDays(
   }
   return months;
 }
+
+/** How many values and lines the calculation of some days reads and gives at most. */
+export function readsOf(
+  zone: string,
+  { from, to }: { from: number; to: number },
+  components: PriceModel["components"],
+): number {
+  if (to <= from) return 0;
+  const months = monthOfDay(to - 1) - monthOfDay(from) + 1;
+  const span = { from: dayStart(zone, from), to: dayStart(zone, to) };
+  return valuesRead(zone, span, components) + months * components.length;
+}
+
+/** Refuses what is too much for one request, before any of the work. */
+export function refuseTooMuch(reads: number, field: string, { settings }: Pick<Deps, "settings">): void {
+  if (reads > settings.valuesMax)
+    throw invalid(
+      field,
+      `needs ${reads} values, at most ${settings.valuesMax} are looked at in one request; ask for less at once`,
+    );
+}
+
+/** What a use of a model gives, as members of a body. */
+export const useFields = {
+  params: z.record(paramName, decimalText).default({}),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, "must be three letters such as SEK")
+    .optional()
+    .meta({ description: "For built-in price models; that of your account when absent." }),
+};

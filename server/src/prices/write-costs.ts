@@ -10,9 +10,6 @@ import { loadQuantities, monthsBack } from "./quantities.ts";
 
 /** Months calculated in one transaction: bounds the values that are read and the time that others wait. */
 const monthsAtOnce = 24;
-/** Below delivered costs and those of invoices, whose rank is 0: they win, whenever they arrive. */
-const calculatedRank = -1;
-
 interface Due {
   meter_id: string;
   due_from: number;
@@ -28,7 +25,7 @@ interface Named {
 /**
  * Calculates the next months that are due of one meter and stores their costs; returns whether there were any. Only
  * what differs from the stored values is written, so repeating changes nothing. Costs that no contract gives any more
- * are removed; delivered ones are left alone by their rank.
+ * are removed; delivered ones, those of invoices among them, are left alone.
  */
 export async function calculateNext(tx: Tx, now: number): Promise<boolean> {
   const due = await tx.maybe<Due>(sql`
@@ -143,7 +140,7 @@ async function calculateMonths(
         const value = costs.value(currency, metric, month);
         if (Object.is(value, before(currency, metric, month))) continue;
         const source = costs.source(metric, month);
-        const batch = batches.get(source) ?? { document: { source, rank: calculatedRank }, runs: [] };
+        const batch = batches.get(source) ?? { document: { source }, runs: [] };
         batches.set(source, batch);
         batch.runs.push({
           meter: { id: meter.id, part: meter.part, timezone: zone },
@@ -152,7 +149,7 @@ async function calculateMonths(
           granularity: "month",
           starts: [monthStart(zone, month)],
           values: [value],
-          quality: "calculated",
+          derived: true,
         });
       }
     }

@@ -24,6 +24,11 @@ export interface Run {
   values: ArrayLike<number>;
   /** One quality for all, or one per value (index into `qualities`). */
   quality?: ValueQuality | Uint8Array;
+  /**
+   * The values were computed here from others, as days are from hours: they stand only where no delivered one does,
+   * also where one was removed. Their quality is `calculated`.
+   */
+  derived?: boolean;
   /** What to call a value in a message: `line 12`, `values[3]`. */
   where?: (index: number) => string;
 }

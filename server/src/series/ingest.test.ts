@@ -177,6 +177,51 @@ describe("delivered and derived", () => {
   });
 });
 
+describe("values that were computed elsewhere", () => {
+  const computed = (value: number) => batch(run("month", "202601", () => value, { derived: true }));
+  const delivered = (value: number) => batch(run("month", "202601", () => value));
+  const store = (each: Batch, at: number) => ingest(t.db, [each], now + at);
+
+  test("stand where no delivered one does, and never replace one", async () => {
+    expect((await store(computed(1), 1))[0]).toMatchObject({ added: 1 });
+    expect((await store(computed(1), 2))[0]).toMatchObject({ unchanged: 1 });
+    expect((await store(computed(2), 3))[0]).toMatchObject({ replaced: 1 });
+    expect((await store(delivered(9), 4))[0]).toMatchObject({ replaced: 1 });
+    expect((await store(computed(3), 5))[0]).toMatchObject({ older: 1 });
+    expect((await store(computed(Number.NaN), 6))[0]).toMatchObject({ older: 1 });
+    expect(await read("month", "202601")).toEqual([9]);
+  });
+
+  test("take the place of what was removed, which no older document brings back", async () => {
+    await store(delivered(9), 1);
+    await store(delivered(Number.NaN), 5);
+    expect((await store(computed(3), 6))[0]).toMatchObject({ added: 1 });
+    await ingest(
+      t.db,
+      [
+        versioned(
+          now + 4,
+          run("month", "202601", () => 8),
+        ),
+      ],
+      now + 7,
+    );
+    expect(await read("month", "202601")).toEqual([3]);
+    expect((await store(computed(Number.NaN), 8))[0]).toMatchObject({ removed: 1 });
+    await ingest(
+      t.db,
+      [
+        versioned(
+          now + 4,
+          run("month", "202601", () => 8),
+        ),
+      ],
+      now + 9,
+    );
+    expect(await read("month", "202601")).toEqual([null]);
+  });
+});
+
 describe("documents", () => {
   test("an older one never overwrites a newer one, in any order of arrival", async () => {
     await ingest(

@@ -115,6 +115,8 @@ function applyBatch(
   const touched = new Map<number, { run: SeriesRun; touched: Touched }>();
   for (const run of runs) {
     work.apply(run, document.doc, standing, stored);
+    // Costs are stored per month, and nothing is longer: a month that is empty does not follow from days.
+    if (metrics.get(run.metric)!.cost) continue;
     let entry = touched.get(run.seriesId);
     if (entry === undefined) touched.set(run.seriesId, (entry = { run, touched: new Touched() }));
     entry.touched.addRun(run);

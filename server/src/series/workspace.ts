@@ -52,6 +52,10 @@ export class Workspace {
   /** Places the values of a run in the name of document `doc` and counts what became of them. */
   apply(run: SeriesRun, doc: number, standing: Standing, stored: Stored): void {
     this.#standings.set(doc, standing);
+    if (run.derived === true) {
+      this.#applyDerived(run, doc, stored);
+      return;
+    }
     const { starts, values, granularity, seriesId } = run;
     const zone = run.meter.timezone;
     const quality = qualityPerValue(run.quality);
@@ -72,6 +76,27 @@ export class Workspace {
       from = to;
     }
     if (stored.added > addedBefore) this.usedDocs.add(doc);
+  }
+
+  /** Places computed values where no delivered one stands. */
+  #applyDerived(
+    { starts, values, granularity, seriesId, meter }: SeriesRun,
+    doc: number,
+    stored: Stored,
+  ): void {
+    for (const [i, start] of starts.entries()) {
+      const { period, slot } = placeOf(granularity, meter.timezone, start);
+      const block = this.open(seriesId, granularity, period);
+      const before = block.values[slot]!;
+      const value = values[i]!;
+      if (before === value || (Number.isNaN(before) && Number.isNaN(value))) stored.unchanged++;
+      else if (block.isDelivered(slot)) stored.older++;
+      else {
+        block.writeDerived(slot, value, doc);
+        this.usedDocs.add(doc);
+        stored[Number.isNaN(before) ? "added" : Number.isNaN(value) ? "removed" : "replaced"]++;
+      }
+    }
   }
 
   #place(
