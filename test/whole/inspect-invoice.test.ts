@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sampleInvoice } from "../../server/src/demo/harness.ts";
 import { printInvoice } from "../../server/src/demo/print-invoice.ts";
@@ -30,6 +31,20 @@ test("inspect shows what is in an invoice: fields with their places, rows with t
     problems: [],
     invoices: [{ tie: { ok: true } }],
   });
+});
+
+test("inspect shows e-invoices, and tells line and field of those that cannot be read", async () => {
+  const cases = resolve(import.meta.dirname, "../../server/src/formats/ubl/cases");
+  const good = `${cases}/several-metering-points/input.xml`;
+  const broken = `${cases}/broken-comma-in-an-amount/input.xml`;
+  const { stdout, code } = await metertree(["inspect", good, broken]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("input.xml: ubl");
+  expect(stdout).toMatch(/ 735999116000000028 +Energiskatt .* 171\.20 +grid_usage +tax or levy; grid by /);
+  expect(stdout).toContain("The amounts tie.");
+  expect(stdout).toMatch(/48 +PayableAmount +PayableAmount holds "125,00"/);
+  const untied = await metertreeJson(["inspect", `${cases}/rows-that-do-not-tie/input.xml`]);
+  expect(untied).toMatchObject({ invoices: [{ tie: { ok: false, difference: "1.00" } }] });
 });
 
 test("inspect --text prints the words that a template may name", async () => {

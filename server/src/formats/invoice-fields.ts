@@ -29,7 +29,7 @@ export function decimalIn(node: XmlNode, { mark = "." }: { mark?: "." | "," } = 
   }
   return text
     .replace(/^\+/, "")
-    .replace(/^(-?)\./, "$10.")
+    .replace(/^(-?)\./, (_, sign: string) => `${sign}0.`)
     .replace(/\.$/, "");
 }
 

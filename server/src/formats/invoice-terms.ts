@@ -1,4 +1,5 @@
 import type { ParsedInvoice } from "./invoice.ts";
+import { Fault } from "./problems.ts";
 import type { XmlNode } from "./xml-tree.ts";
 
 /*
@@ -18,9 +19,32 @@ export function kindOf(code: string): ParsedInvoice["kind"] {
   return correctionCodes.has(code) ? "correction" : "invoice";
 }
 
+/** What a row about the whole document does not have. */
+export const wholeDocument = {
+  meteringPoint: null,
+  period: null,
+  quantity: null,
+  quantityUnit: null,
+  price: null,
+  priceUnit: null,
+} as const;
+
+/**
+ * Is it a charge, or an allowance?
+ * @throws Fault when the indicator says neither
+ */
+export function isCharge(indicator: XmlNode): boolean {
+  if (/^(true|1)$/.test(indicator.text)) return true;
+  if (/^(false|0)$/.test(indicator.text)) return false;
+  throw new Fault("ChargeIndicator holds neither true nor false.", {
+    line: indicator.line,
+    field: "ChargeIndicator",
+  });
+}
+
 /** Names that senders give to the number of a metering point, without case, spaces, dots and hyphens. */
 const propertyNames =
-  /^(anläggnings?(id|nr|nummer)|mät(punkt|plats)s?(id|nr|nummer|ean)?|uttagspunkt(id)?|gsrn|ean(kod|nummer)?|meteringpoint(id|number|ean)?|mpan|mprn|pod|målepunkt(s?id)?|målernr|aftagenummer|käyttöpaikka(numero|tunnus)?|mittauspiste(tunnus)?|zählpunkt(bezeichnung|nummer)?|marktlokation(sid)?|messlokation(sid)?|malo(id)?|melo(id)?|eancode|aansluiting|pdl|prm|pce|cups)$/u;
+  /^(anläggnings?(id|nr|nummer)|mät(punkt|plats)s?(id|nr|nummer|ean)?|uttagspunkt(id)?|gsrn|ean(kod|nummer)?|meteringpoint(id|number|ean)?|mpan|mprn|pod|målepunkt(s?id)?|målernr|aftagenummer|käyttöpaikka(numero|tunnus)?|mittauspiste(tunnus)?|z(ä|ae|a)hlpunkt(bezeichnung|nummer)?|marktlokation(sid)?|messlokation(sid)?|malo(id)?|melo(id)?|eancode|aansluiting|pdl|prm|pce|cups)$/u;
 
 /** The metering point in a pair of a name and a value; undefined when the pair is about something else. */
 export function propertyMeteringPoint(name: string, value: string): string | undefined {

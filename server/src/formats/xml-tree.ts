@@ -108,6 +108,12 @@ export async function readXmlTree(bytes: Uint8Array): Promise<XmlNode> {
   return builder.root;
 }
 
+/** The document itself: without the header of Peppol (SBDH) in which it was sent. */
+export function documentIn(root: XmlNode): XmlNode {
+  if (root.name !== "StandardBusinessDocument") return root;
+  return root.children.find(({ name }) => name !== "StandardBusinessDocumentHeader") ?? root;
+}
+
 /** The beginning of a document as Latin letters, without the zero bytes of UTF-16; undefined when it is no XML. */
 export function xmlHead(head: Uint8Array): string | undefined {
   const text = Buffer.from(head.filter((byte) => byte !== 0)).toString("latin1");

@@ -83,6 +83,12 @@ const documents: Record<string, string[]> = {
     "Fakturaavgift | grid_total",
     "Avdrag | grid_undefined",
   ],
+  "ubl/danish-totals-with-vat-as-tax-exclusive": [
+    "Nettarif C | grid_usage",
+    "Netabonnement | grid_subscription",
+    "Rabat | grid_undefined",
+  ],
+  "ubl/inside-the-envelope-of-peppol": ["Elöverföring | grid_usage"],
   "ubl/district-heating": [
     "Energi fjärrvärme | grid_usage",
     "Effektavgift | grid_subscription_power",

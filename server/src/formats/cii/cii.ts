@@ -18,9 +18,9 @@ import {
   priceOfOne,
   priceUnitOf,
 } from "../invoice-fields.ts";
-import { kindOf, meteringPointIn, propertyMeteringPoint } from "../invoice-terms.ts";
+import { isCharge, kindOf, meteringPointIn, propertyMeteringPoint, wholeDocument } from "../invoice-terms.ts";
 import { Fault } from "../problems.ts";
-import { readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
+import { documentIn, readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
 
 /** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
 const invoicedObject = "130";
@@ -39,7 +39,7 @@ export const cii: InvoiceFormat = {
     return /urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:\d+/.test(text) ? 1 : 0;
   },
   async read(bytes) {
-    const root = await readXmlTree(bytes);
+    const root = documentIn(await readXmlTree(bytes));
     if (root.name !== "CrossIndustryInvoice") {
       throw new Fault(`The document is a ${root.name}, no CrossIndustryInvoice.`, { line: root.line });
     }
@@ -203,14 +203,7 @@ class CiiDocument {
   }
 
   #allowance(node: XmlNode): Omit<InvoiceRow, "line"> {
-    const indicator = needed(node, "ChargeIndicator", "Indicator");
-    if (indicator.text !== "true" && indicator.text !== "false") {
-      throw new Fault("ChargeIndicator holds neither true nor false.", {
-        line: indicator.line,
-        field: "ChargeIndicator",
-      });
-    }
-    const charge = indicator.text === "true";
+    const charge = isCharge(needed(node, "ChargeIndicator", "Indicator"));
     const amount = this.#amounts.in(needed(node, "ActualAmount"));
     return {
       ...wholeDocument,
@@ -233,16 +226,6 @@ class CiiDocument {
     };
   }
 }
-
-/** What a row about the whole document does not have. */
-const wholeDocument = {
-  meteringPoint: null,
-  period: null,
-  quantity: null,
-  quantityUnit: null,
-  price: null,
-  priceUnit: null,
-};
 
 function rateOf(tax: XmlNode | undefined): string | null {
   const rate = tax?.at("RateApplicablePercent");

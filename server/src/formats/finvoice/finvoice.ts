@@ -18,7 +18,7 @@ import {
   priceUnitOf,
   shown,
 } from "../invoice-fields.ts";
-import { kindOf, meteringPointIn, propertyMeteringPoint } from "../invoice-terms.ts";
+import { kindOf, meteringPointIn, propertyMeteringPoint, wholeDocument } from "../invoice-terms.ts";
 import { Fault } from "../problems.ts";
 import { readXmlTree, type XmlNode } from "../xml-tree.ts";
 import { hasMessage, messagesIn } from "./messages.ts";
@@ -253,15 +253,10 @@ class FinvoiceDocument {
     const amount = this.#amounts.in(printed);
     return [
       {
+        ...wholeDocument,
         description:
           node.textAt("ReasonText") ?? node.textAt("FreeText") ?? (kind === "charge" ? "Charge" : "Discount"),
         code: node.textAt("ReasonCode") ?? null,
-        meteringPoint: null,
-        period: null,
-        quantity: null,
-        quantityUnit: null,
-        price: null,
-        priceUnit: null,
         amount: kind === "charge" ? amount : negated(amount),
         vatRate: percentIn(node.at("VatRatePercent")),
         kind,

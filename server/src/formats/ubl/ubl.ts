@@ -18,9 +18,16 @@ import {
   priceOfOne,
   priceUnitOf,
 } from "../invoice-fields.ts";
-import { creditCodes, kindOf, meteringPointIn, propertyMeteringPoint } from "../invoice-terms.ts";
+import {
+  creditCodes,
+  isCharge,
+  kindOf,
+  meteringPointIn,
+  propertyMeteringPoint,
+  wholeDocument,
+} from "../invoice-terms.ts";
 import { Fault } from "../problems.ts";
-import { readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
+import { documentIn, readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
 
 const namespaces = /urn:oasis:names:specification:ubl:schema:xsd:(Invoice|CreditNote)-2/;
 /** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
@@ -34,7 +41,7 @@ export const ubl: InvoiceFormat = {
   title: "UBL 2.1 invoice or credit note (Peppol BIS 3, XRechnung)",
   detect: (head) => (namespaces.test(xmlHead(head) ?? "") ? 1 : 0),
   async read(bytes) {
-    const root = await readXmlTree(bytes);
+    const root = documentIn(await readXmlTree(bytes));
     if (root.name !== "Invoice" && root.name !== "CreditNote") {
       throw new Fault(`The document is a ${root.name}, no Invoice or CreditNote of UBL.`, {
         line: root.line,
@@ -83,7 +90,7 @@ class UblDocument {
       meteringPoints: this.#meteringPoints(),
       rows: this.#rows(),
       totals: {
-        net: this.#amounts.in(needed(totals, "TaxExclusiveAmount")),
+        net: this.#net(totals),
         vat: this.#vat(totals),
         gross: this.#amounts.in(needed(totals, "TaxInclusiveAmount")),
         prepaid: this.#amounts.orZero(totals.at("PrepaidAmount")),
@@ -100,6 +107,15 @@ class UblDocument {
       const currency = total.at("TaxAmount")?.attribute("currencyID");
       return currency === undefined || currency === this.#amounts.currency;
     });
+  }
+
+  /** OIOUBL (Denmark) has the VAT in TaxExclusiveAmount, though not all of its senders do. */
+  #net(totals: XmlNode): DecimalText {
+    const printed = this.#amounts.in(needed(totals, "TaxExclusiveAmount"));
+    if (!this.#root.textAt("CustomizationID")?.startsWith("OIOUBL")) return printed;
+    const vat = this.#vat(totals);
+    const net = new Exact(this.#amounts.in(needed(totals, "TaxInclusiveAmount"))).minus(vat);
+    return new Exact(printed).eq(vat) && !net.eq(printed) ? net.toFixed() : printed;
   }
 
   #vat(totals: XmlNode): DecimalText {
@@ -159,7 +175,9 @@ class UblDocument {
   #item(line: XmlNode): Omit<InvoiceRow, "line"> {
     const quantity = line.at("InvoicedQuantity") ?? line.at("CreditedQuantity");
     const item = line.at("Item");
-    const percent = item?.at("ClassifiedTaxCategory", "Percent");
+    const percent =
+      item?.at("ClassifiedTaxCategory", "Percent") ??
+      line.at("TaxTotal", "TaxSubtotal", "TaxCategory", "Percent");
     const printed = quantity === undefined || quantity.text === "" ? null : decimalIn(quantity);
     const net = this.#amounts.printed(needed(line, "LineExtensionAmount"));
     const names = [item?.textAt("Name"), item?.textAt("Description"), line.textAt("Note")];
@@ -204,26 +222,13 @@ class UblDocument {
   }
 
   #allowance(node: XmlNode): Omit<InvoiceRow, "line"> {
-    const indicator = needed(node, "ChargeIndicator");
-    if (indicator.text !== "true" && indicator.text !== "false") {
-      throw new Fault(`ChargeIndicator holds neither true nor false.`, {
-        line: indicator.line,
-        field: indicator.name,
-      });
-    }
-    const charge = indicator.text === "true";
+    const charge = isCharge(needed(node, "ChargeIndicator"));
     const amount = this.#amounts.in(needed(node, "Amount"));
     const percent = node.at("TaxCategory", "Percent");
-    const code = node.textAt("AllowanceChargeReasonCode") ?? null;
     return {
+      ...wholeDocument,
       description: node.textAt("AllowanceChargeReason") ?? (charge ? "Charge" : "Allowance"),
-      code,
-      meteringPoint: null,
-      period: null,
-      quantity: null,
-      quantityUnit: null,
-      price: null,
-      priceUnit: null,
+      code: node.textAt("AllowanceChargeReasonCode") ?? null,
       amount: charge ? amount : negated(amount),
       vatRate: percent === undefined ? null : decimalIn(percent),
       kind: charge ? "charge" : "allowance",
