@@ -37,25 +37,39 @@ interface Billed {
 }
 
 /**
- * The bills of the demo's customers: two months of electricity of each Swedish one, one of which was wrong, credited and
- * written anew; a collective bill of a Norwegian grid company; the settlement of a year of district heating.
- * `useOf` tells what a meter used. The same world gives the same bills.
+ * The bills of a customer. In Sweden two months of electricity, the first of which was wrong for one customer, credited
+ * and written anew; in Norway a collective bill of a grid company; in the euro area the settlement of a year of district
+ * heating. `useOf` tells what a meter used. The same world gives the same bills.
  */
 export function demoInvoices(
-  customers: readonly Customer[],
+  customer: Customer,
   useOf: (meter: DemoMeter) => readonly MonthUse[],
-): { customer: Customer; invoices: InvoiceToPrint[] }[] {
-  return customers.map((customer) => {
-    const billed = (type: DemoMeter["type"]): Billed[] => {
-      const [building] = customer.buildings;
-      const meters = building!.meters.filter((meter) => meter.type === type && meter.hasCosts);
-      return meters.map((meter) => ({ meter, building: building!, months: useOf(meter) }));
-    };
-    const { currency } = customer.city;
-    if (currency === "SEK") return { customer, invoices: swedish(customer, billed("electricity")[0]!) };
-    if (currency === "NOK") return { customer, invoices: [norwegian(customer, billed("electricity"))] };
-    return { customer, invoices: [german(customer, billed("heat")[0]!)] };
-  });
+): InvoiceToPrint[] {
+  const [building] = customer.buildings;
+  const billed = (type: DemoMeter["type"]): Billed[] => {
+    const meters = building!.meters.filter((meter) => meter.type === type && meter.hasCosts);
+    return meters.map((meter) => ({ meter, building: building!, months: useOf(meter) }));
+  };
+  const { currency } = customer.city;
+  if (currency === "SEK") return swedish(customer, billed("electricity")[0]!);
+  if (currency === "NOK") return [norwegian(customer, billed("electricity"))];
+  return [german(customer, billed("heat")[0]!)];
+}
+
+/** Months, as `YYYYMM`, of which invoices tell all costs of a meter. Beside a grid company there is a supplier. */
+export function monthsBilled(invoices: readonly InvoiceToPrint[], { ean }: DemoMeter): Set<string> {
+  const periods = invoices
+    .filter(({ utility }) => utility !== "nordfjord-nett")
+    .flatMap(({ sections, period }) =>
+      sections.some(({ meteringPoint }) => meteringPoint === ean) ? [period] : [],
+    );
+  const months = new Set<string>();
+  for (const { from, to } of periods) {
+    for (let month = from.slice(0, 7); month <= to.slice(0, 7); month = nextMonth(month)) {
+      months.add(month.replace("-", ""));
+    }
+  }
+  return months;
 }
 
 function swedish(customer: Customer, { months, ...place }: Billed): InvoiceToPrint[] {
@@ -149,7 +163,7 @@ function german(customer: Customer, { months, ...place }: Billed): InvoiceToPrin
     ...billOf("stadtwerke-brunnstadt", customer, {
       serial: 1,
       months: span,
-      sections: [section(place, "retail", rows)],
+      sections: [section(place, "grid", rows)],
     }),
     prepaid: paid.toFixed(2),
   };

@@ -6,6 +6,7 @@ import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { authenticate } from "../accounts/accounts.ts";
 import { endpoints } from "../app.ts";
 import { readInvoice } from "../formats/format.ts";
+import { invoiceJobs } from "../invoices/invoices.ts";
 import { type DemoAccess, fillDemo } from "./demo.ts";
 import { demoValues } from "./values.ts";
 import { demoCustomers } from "./world.ts";
@@ -129,4 +130,33 @@ test("the bills of the customers lie in the data folder, can be read, and name m
   const { data } = await get(`/consumptions/${meter.data[0]._id}/month/${month}?metrics=energy`);
   const energy = right.rows.find(({ quantityUnit }) => quantityUnit === "kWh")!;
   expect(Number(energy.quantity)).toBeCloseTo(data[0].periods[0].energy[0], 1);
+});
+
+test("the bills are read as those that a customer uploads: every row has its cost, the wrong one is taken back", async () => {
+  for (let job = t.sentJobs.shift(); job !== undefined; job = t.sentJobs.shift()) {
+    const kind = invoiceJobs.find(({ name }) => name === job!.name);
+    await kind?.run(job.data, t.deps, new AbortController().signal);
+  }
+  const { data, count } = await get("/invoices?limit=100");
+  expect(count).toBe(8);
+  // biome-ignore lint/suspicious/noExplicitAny: a path through an answer
+  const stated = data.map(({ status, reason, results }: any) => ({
+    status,
+    reason,
+    // biome-ignore lint/suspicious/noExplicitAny: a path through an answer
+    open: results.flatMap((result: any) => result.invoice_rows.filter((row: any) => row.metric === null)),
+  }));
+  expect(stated).toEqual(data.map(() => ({ status: "completed", reason: null, open: [] })));
+  const meter = await meterNamed("Solsidan 3 A electricity");
+  const months = "202609-202610";
+  const costs = (
+    await get(`/costs/${meter._id}/month/${months}?metrics=grid_total,retail_total,retail_usage`)
+  ).data[0].periods[0];
+  const energy = (await get(`/consumptions/${meter._id}/month/${months}?metrics=energy`)).data[0].periods[0]
+    .energy;
+  for (const [i, kWh] of energy.entries()) {
+    // Price and markup of a kWh; rows are rounded to cents.
+    expect(costs.retail_usage[i]).toBeCloseTo(kWh * (0.7135 + 0.045), 1);
+    expect(costs.grid_total[i]).toBeGreaterThan(costs.retail_total[i] / 2);
+  }
 });

@@ -9,16 +9,18 @@ import {
   hasNoAccounts,
   newPasswordHash,
 } from "../accounts/accounts.ts";
+import { storeDocument } from "../invoices/invoices.ts";
 import { createMeters, type MadeMeter, updateMeters } from "../meters/meters.ts";
 import type { Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { scopes } from "../platform/http/endpoint.ts";
 import { Problem } from "../platform/problem.ts";
-import { calendarIndex, calendarStart } from "../platform/time/granule.ts";
+import { calendarIndex, calendarStart, granuleLabel } from "../platform/time/granule.ts";
 import { newSecret } from "../platform/token.ts";
 import { type Batch, defaultMetric, ingestIn, type Run } from "../series/series.ts";
 import { addNode, placeMeters } from "../trees/trees.ts";
-import { demoInvoices, type MonthUse, monthsOf } from "./demo-invoices.ts";
+import { demoInvoices, monthsBilled, monthsOf } from "./demo-invoices.ts";
+import type { InvoiceToPrint } from "./invoice.ts";
 import { printInvoice } from "./print-invoice.ts";
 import { type DemoValues, demoValues } from "./values.ts";
 import { type Building, type Customer, type DemoMeter, demoCustomers } from "./world.ts";
@@ -84,18 +86,21 @@ async function fill(tx: Tx, deps: Deps): Promise<DemoAccess> {
   const tree = new DemoTree(tx, manager.account.id, now);
   const top = await tree.node({ name: "All properties", custom_identifier: "ALL" });
   let first: { subaccountId: string; meterId: string } | undefined;
-  const used = new Map<DemoMeter, MonthUse[]>();
   for (const customer of customers) {
     const { account, meters } = await makeCustomer(tx, { customer, managerId: manager.account.id, now });
     await tree.plant(top, customer, meters);
     first ??= { subaccountId: account.id, meterId: meters.get(customer.buildings[0]!.meters[0]!)!.id };
+    const values = new Map<DemoMeter, DemoValues>();
+    for (const [meter, made] of meters) values.set(meter, allValues(meter, made, { customer, now }));
+    const invoices = demoInvoices(customer, (meter) =>
+      monthsOf(meter, customer.city.timezone, values.get(meter)!),
+    );
     for (const [meter, made] of meters) {
-      const all = allValues(meter, made, { customer, now });
-      if (meter.hasCosts) used.set(meter, monthsOf(meter, made.timezone, all));
-      for (const batch of batchesOf(meter, made, { customer, now, all })) await ingestIn(tx, [batch], now);
+      const about = { customer, now, all: values.get(meter)!, billed: monthsBilled(invoices, meter) };
+      for (const batch of batchesOf(meter, made, about)) await ingestIn(tx, [batch], now);
     }
+    await storeInvoices(tx, deps, { invoices, accountId: account.id, by: manager.account.id });
   }
-  await writeInvoices(join(deps.settings.dataDir, invoicesFolder), { customers, used });
   const { password, token } = manager;
   const year = new Date(now).getUTCFullYear() - 1;
   return { username, password, token, ...first!, nodeId: top, year };
@@ -200,15 +205,19 @@ class DemoTree {
   }
 }
 
-async function writeInvoices(
-  folder: string,
-  { customers, used }: { customers: Customer[]; used: ReadonlyMap<DemoMeter, MonthUse[]> },
+/** Uploads the printed bills of a customer, and leaves them in the data folder for those who want to look at them. */
+async function storeInvoices(
+  tx: Tx,
+  deps: Deps,
+  { invoices, accountId, by }: { invoices: InvoiceToPrint[]; accountId: string; by: string },
 ): Promise<void> {
+  const folder = join(deps.settings.dataDir, invoicesFolder);
   mkdirSync(folder, { recursive: true });
-  for (const { invoices } of demoInvoices(customers, (meter) => used.get(meter)!)) {
-    for (const invoice of invoices) {
-      writeFileSync(join(folder, `${invoice.utility}-${invoice.number}.pdf`), await printInvoice(invoice));
-    }
+  for (const invoice of invoices) {
+    const content = await printInvoice(invoice);
+    const fileName = `${invoice.utility}-${invoice.number}.pdf`;
+    writeFileSync(join(folder, fileName), content);
+    await storeDocument(tx, deps, { accountId, by, fileName, content });
   }
 }
 
@@ -229,7 +238,12 @@ function allValues(
 function batchesOf(
   meter: DemoMeter,
   { id, part, timezone }: MadeMeter,
-  { customer, now, all }: { customer: Customer; now: number; all: DemoValues },
+  {
+    customer,
+    now,
+    all,
+    billed,
+  }: { customer: Customer; now: number; all: DemoValues; billed: ReadonlySet<string> },
 ): Batch[] {
   const to = calendarStart(timezone, calendarIndex("day", timezone, now), "day");
   const base = {
@@ -248,7 +262,7 @@ function batchesOf(
   }
   batches.push(document("values", meter, arrived, [{ ...base, ...all, quality: "measured" }]));
   if (meter.hasCosts) {
-    batches.push(document("bills", meter, arrived, [costsOf(base.meter, { all, customer })]));
+    batches.push(document("bills", meter, arrived, [costsOf(base.meter, { all, customer, billed })]));
   }
   return batches;
 }
@@ -278,8 +292,11 @@ const prices: Readonly<Record<string, { kWh: number; month: number }>> = {
   NOK: { kWh: 1.27, month: 390 },
 };
 
-/** One bill per full month. */
-function costsOf(meter: Run["meter"], { all, customer }: { all: DemoValues; customer: Customer }): Run {
+/** A bill for each full month that no invoice is about. */
+function costsOf(
+  meter: Run["meter"],
+  { all, customer, billed }: { all: DemoValues; customer: Customer; billed: ReadonlySet<string> },
+): Run {
   const { currency } = customer.city;
   const { kWh, month } = prices[currency]!;
   const sums = new Map<number, number>();
@@ -287,7 +304,9 @@ function costsOf(meter: Run["meter"], { all, customer }: { all: DemoValues; cust
     const index = calendarIndex("month", meter.timezone, all.starts[i]!);
     sums.set(index, (sums.get(index) ?? 0) + all.values[i]!);
   }
-  const full = [...sums.keys()].slice(0, -1);
+  const labelOf = (index: number) =>
+    granuleLabel("month", meter.timezone, calendarStart(meter.timezone, index, "month"));
+  const full = [...sums.keys()].slice(0, -1).filter((index) => !billed.has(labelOf(index)));
   return {
     meter,
     metric: "cost_retail_total",

@@ -138,7 +138,7 @@ function expected(invoice: InvoiceToPrint): Omit<ParsedInvoice, "seller"> {
       amount: one.amount,
       vatRate: one.vatRate,
       kind: "item",
-      ...(isGerman ? {} : { contract: isCollective ? "grid" : one.contract }),
+      contract: utility === "alvdal-energi" ? one.contract : "grid",
     })),
     totals: {
       net: totals.net,

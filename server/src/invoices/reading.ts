@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Fault, type ParsedInvoice, readInvoice } from "../formats/format.ts";
+import { Problem } from "../platform/problem.ts";
 import { classify } from "./classify.ts";
 import type { Reason } from "./invoice.ts";
 import type { Reading, ReadingTask } from "./messages.ts";
@@ -26,6 +27,13 @@ export async function read(task: ReadingTask): Promise<Reading> {
       parsed: parsed.map((invoice) => ({ ...invoice, rows: classify(invoice, stated) })),
     };
   } catch (error) {
+    // A package that is not installed: trying again does not help.
+    if (error instanceof Problem && error.code === "unavailable") {
+      return {
+        kind: "refused",
+        reason: { message: error.message, line: null, field: null, difference: null },
+      };
+    }
     if (!(error instanceof Fault)) throw error;
     const { line = null, field = null } = error.place;
     return { kind: "refused", reason: { message: error.message, line, field, difference: null } };

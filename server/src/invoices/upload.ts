@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { z } from "zod";
 import { type Account, reachNamed } from "../accounts/accounts.ts";
 import { sql, type Tx } from "../platform/db.ts";
@@ -146,6 +147,45 @@ export async function storeUpload(
   });
   for (const { came, id } of stored) if (came !== id) await moveFile(dataDir, { from: came, to: id });
   return [...new Set(stored.map(({ id }) => id))];
+}
+
+/** A document that a program hands in. */
+export interface HandedIn {
+  accountId: string;
+  /** Who did it, for the record: the id of an account. */
+  by: string;
+  fileName: string;
+  content: Uint8Array;
+}
+
+/**
+ * Keeps a document as an upload does, in the caller's transaction; a job reads it after the commit. Returns the id of
+ * the invoice. A file of a transaction that ends without one is removed by the job that tidies up.
+ */
+export async function storeDocument(
+  tx: Tx,
+  { clock, jobs, settings }: Deps,
+  given: HandedIn,
+): Promise<string> {
+  const now = clock.now();
+  const id = newId(now);
+  const { accountId, by, fileName, content } = given;
+  const file = { name: fileName, stream: Readable.from([content]), bytesMax: fileBytesMax };
+  const { name, bytes, sha256 } = await keepFile({ dataDir: settings.dataDir, invoiceId: id }, file);
+  const made = await insertInvoice(tx, {
+    id,
+    account_id: accountId,
+    created: now,
+    created_by: by,
+    file_name: name,
+    bytes,
+    sha256,
+    dry_run: false,
+    options: {},
+  });
+  if (made.isNew) await jobs.send(tx, readInvoiceJob.name, { invoiceId: made.id });
+  else await discardFile(settings.dataDir, id);
+  return made.id;
 }
 
 /** A document that failed, or was only tried, is read with what was said this time. */

@@ -177,6 +177,8 @@ describe("the choice of a template", () => {
     expect(await faultOf([simplePage], [simple, twin])).toContain(
       'The templates "simple" and "twin" fit equally well',
     );
+    const later = { ...simple, fields: { ...simple.fields, number: { value: "later" } } };
+    expect((await read([simplePage], [simple, later]))[0]!.number).toBe("F-17");
     const not = { ...more, document: { ...more.document, none: ["Faktura"] } };
     expect((await read([simplePage], [simple, not]))[0]!.format).toBe("pdf-template:simple");
   });

@@ -87,7 +87,9 @@ function problemsText({ template, problems }: Applied): string {
  * @throws Fault when none fits, or two equally well
  */
 function chooseTemplate(pages: readonly Page[], own: readonly Template[]): Template {
-  for (const group of [own, builtInTemplates()]) {
+  // Of templates with one name the first counts: an account's before those of its manager.
+  const distinct = own.filter(({ name }, i) => own.findIndex((other) => other.name === name) === i);
+  for (const group of [distinct, builtInTemplates()]) {
     const fitting = group.filter((template) => lackOf(template, pages) === undefined);
     const weight = ({ document }: Template) => document.all.join("").length;
     const most = Math.max(...fitting.map(weight));
