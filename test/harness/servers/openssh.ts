@@ -1,5 +1,14 @@
-import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./port.ts";
@@ -19,11 +28,14 @@ export interface OpenSsh {
   close(): Promise<void>;
 }
 
-const programs = { sshd: "/usr/sbin/sshd", keygen: "/usr/bin/ssh-keygen" };
+const programs = { sshd: "/usr/sbin/sshd", keygen: "/usr/bin/ssh-keygen", sftp: "/usr/bin/sftp" };
 
-/** OpenSSH's server on a port of 127.0.0.1 for the user of this process; `null` where it is not installed. */
+/**
+ * OpenSSH's server on a port of 127.0.0.1 for the user of this process; `null` where it is not installed, or lets not
+ * even OpenSSH's own client in (a user without a shell, a locked account).
+ */
 export async function openSsh(): Promise<OpenSsh | null> {
-  if (!existsSync(programs.sshd) || !existsSync(programs.keygen)) {
+  if (!Object.values(programs).every((path) => existsSync(path))) {
     console.warn(`${programs.sshd} is not there: the tests against OpenSSH are skipped`);
     return null;
   }
@@ -37,7 +49,9 @@ export async function openSsh(): Promise<OpenSsh | null> {
   keygen("-q", "-t", "ed25519", "-N", "", "-f", "user");
   const privateKey = readFileSync(join(home, "user"), "utf8");
   writeFileSync(join(home, "keys"), readFileSync(join(home, "user.pub")), { mode: 0o600 });
-  keygen("-q", "-p", "-P", "", "-N", passphrase, "-f", "user");
+  copyFileSync(join(home, "user"), join(home, "locked"));
+  chmodSync(join(home, "locked"), 0o600);
+  keygen("-q", "-p", "-P", "", "-N", passphrase, "-f", "locked");
   const folder = join(home, "in");
   mkdirSync(folder);
   const port = await freePort();
@@ -58,18 +72,31 @@ export async function openSsh(): Promise<OpenSsh | null> {
     });
     child.once("close", () => reject(new Error(`sshd ended: ${told}`)));
   });
+  const close = async () => {
+    child.kill();
+    await ended;
+    rmSync(home, { recursive: true, force: true });
+  };
+  if (!letsIn(port, join(home, "user"))) {
+    console.warn("sshd lets the user of this process not in: the tests against OpenSSH are skipped");
+    await close();
+    return null;
+  }
   return {
     port,
     username: userInfo().username,
     privateKey,
-    lockedKey: readFileSync(join(home, "user"), "utf8"),
+    lockedKey: readFileSync(join(home, "locked"), "utf8"),
     passphrase,
     fingerprint: keygen("-l", "-f", "host.pub").split(" ")[1]!,
     folder,
-    async close() {
-      child.kill();
-      await ended;
-      rmSync(home, { recursive: true, force: true });
-    },
+    close,
   };
+}
+
+function letsIn(port: number, key: string): boolean {
+  const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+  const args = ["-q", "-b", "-", "-P", String(port), "-i", key, ...options.flatMap((each) => ["-o", each])];
+  const { status } = spawnSync(programs.sftp, [...args, `${userInfo().username}@127.0.0.1`], { input: "" });
+  return status === 0;
 }

@@ -177,7 +177,7 @@ async function passive(ftp: FTPContext, host: string): Promise<FTPResponse> {
 }
 
 function portOf(reply: string): number {
-  const extended = /\(([^0-9])\1\1(\d{1,5})\1\)/.exec(reply);
+  const extended = /([|!])\1\1(\d{1,5})\1/.exec(reply);
   if (extended !== null) return Number(extended[2]);
   const parts = /(?<!\d)(?:\d{1,3},){4}(\d{1,3}),(\d{1,3})(?!\d)/.exec(reply);
   if (parts !== null) return Number(parts[1]) * 256 + Number(parts[2]);
