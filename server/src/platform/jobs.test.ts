@@ -64,6 +64,13 @@ describe("jobs", () => {
     expect(ran).toEqual([{ n: 2 }]);
   });
 
+  test("what runs at the start runs without being sent", async () => {
+    const jobs = open();
+    const { promise, resolve } = Promise.withResolvers<object>();
+    await jobs.work([kind("plain", { atStart: true, run: async (data) => resolve(data) })], deps);
+    expect(await promise).toEqual({});
+  });
+
   test("a job that fails is tried again, and ends among the dead letters", async () => {
     const jobs = open();
     await t.db.transaction((tx) => jobs.send(tx, "failing", {}));

@@ -32,6 +32,8 @@ export interface JobKind {
   atOnce: number;
   /** Also runs by itself, with empty data: a cron expression in UTC. */
   cron?: string;
+  /** Also runs when a process begins to work, with empty data. */
+  atStart?: boolean;
   /** `signal` is aborted when the server stops or the job was given to another worker; it will run again. */
   run(data: object, deps: Deps, signal: AbortSignal): Promise<void>;
 }
@@ -109,6 +111,7 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
             running.delete(job!.id);
           }
         });
+        if (kind.atStart === true) await boss.send(kind.name, {});
       }
     },
     async stop(timeoutMs) {

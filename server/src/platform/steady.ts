@@ -20,29 +20,34 @@ export interface SteadyRun {
   end?(): Promise<void>;
 }
 
-/** A run ends after so long and sends the next, so that no job looks stuck. */
-const runMs = 300_000;
+/** A run ends after so long and sends the next: no job of the queue may run for a day. */
+const runMs = 12 * 3_600_000;
 /** A process that has shown no sign for so long has lost its lease. */
-const leaseSeconds = 30;
-const renewMs = 5_000;
+const leaseSeconds = 20;
+const renewMs = 4_000;
+/** Who finds the lease taken stands by for longer than that of a dead process lasts, and goes then. */
+const standByMs = 25_000;
+const askMs = 1_000;
 
 /**
- * A kind of job that keeps `steady` going: a run sends its successor when it ends, and once a minute one more is sent
- * in case a process died. Who comes while another holds the lease goes at once. Two may overlap for moments when a
- * process was stopped in its tracks, so steps must be safe for that.
+ * A kind of job that keeps `steady` going. A run sends its successor when it ends, also when the server stops; one more
+ * is sent when a process begins to work, and every minute in case one died. Whoever comes while another has the lease
+ * stands by for moments, then goes. Two may overlap for moments when a process was stopped in its tracks, so steps must
+ * be safe for that.
  */
 export function steadyJob(steady: Steady): JobKind {
   return {
     name: steady.name,
     retries: 3,
-    secondsMax: 3 * (runMs / 1000),
-    // One runs; those that come meanwhile go.
+    secondsMax: 13 * 3_600,
+    // One works, one stands by.
     atOnce: 2,
     cron: "* * * * *",
+    atStart: true,
     async run(_data, deps, signal) {
       const owner = newId(deps.clock.now());
       const lease = { name: steady.name, owner };
-      if (!(await take(deps.db, lease))) return;
+      if (!(await obtain(deps.db, lease, signal))) return;
       const lost = new AbortController();
       let renewed = performance.now();
       const renewing = setInterval(async () => {
@@ -57,7 +62,7 @@ export function steadyJob(steady: Steady): JobKind {
         clearInterval(renewing);
         await release(deps.db, lease);
       }
-      if (!signal.aborted) await deps.db.transaction((tx) => deps.jobs.send(tx, steady.name, {}));
+      await deps.db.transaction((tx) => deps.jobs.send(tx, steady.name, {}));
     },
   };
 }
@@ -73,6 +78,16 @@ async function work(steady: Steady, deps: Deps, signal: AbortSignal): Promise<vo
   } finally {
     await run.end?.();
   }
+}
+
+/** Takes a lease, at once or as soon as it is free; false when it was not free for long enough. */
+async function obtain(db: Queryable, lease: Lease, signal: AbortSignal): Promise<boolean> {
+  const end = performance.now() + standByMs;
+  while (!signal.aborted && performance.now() < end) {
+    if (await take(db, lease)) return true;
+    await delay(askMs, undefined, { signal }).catch(() => undefined);
+  }
+  return false;
 }
 
 interface Lease {

@@ -25,15 +25,17 @@ const hour = 3_600_000;
 const call = (method: string, path: string, body?: unknown, token = world.owner.token) =>
   world.api.call(method, path, { token, ...(body === undefined ? {} : { body }) });
 
-/** An event of the owner. */
-const happen = () =>
-  world.api.db.transaction((tx) =>
-    emit(tx, world.api.deps, {
-      accountId: world.owner.id,
-      event: "export.failed",
-      data: { export: { _id: "e", name: null }, run: null, reason: "The disk is full.", paused: false },
-    }),
-  );
+/** Events of the owner. */
+const happen = (times = 1) =>
+  world.api.db.transaction(async (tx) => {
+    for (let n = 0; n < times; n++) {
+      await emit(tx, world.api.deps, {
+        accountId: world.owner.id,
+        event: "export.failed",
+        data: { export: { _id: "e", name: null }, run: null, reason: "The disk is full.", paused: false },
+      });
+    }
+  });
 
 describe("webhooks", () => {
   test("are made, listed, read, changed and deleted; the secret is shown once", async () => {
@@ -199,7 +201,7 @@ describe("secrets", () => {
       // The receiver changes over half a day after each rotation.
       if (round % 4 === 1) secrets.unshift((await ask("POST", `/webhooks/${id}/rotate`)).secrets[0].secret);
       const held = round % 4 === 1 ? secrets[1]! : secrets[0]!;
-      for (let n = 0; n < 100; n++) await happen();
+      await happen(100);
       await send();
       for (const received of receiver.received.splice(0)) verify(received, held);
       api.clock.advance(12 * hour);

@@ -1,6 +1,6 @@
 import { type Change, entriesAfter, headsOf } from "../changes/changes.ts";
 import { type SeenRoot, seenRoots } from "../meters/meters.ts";
-import { sql } from "../platform/db.ts";
+import { type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
@@ -13,8 +13,9 @@ import { followLateParts } from "./follow.ts";
 /** At most one event per webhook in this time, and in this while its receiver does not answer. */
 const pauseMs = 10_000;
 const pauseMsFailing = 300_000;
-/** Meters named in one event. */
+/** Meters named in one event, and their series: some hundred kilobytes. */
 const metersMax = 1_000;
+const seriesMax = 2_500;
 /** Entries of the log that one event sums up at most, and how many are read at once. */
 const changesMax = 100_000;
 const changesAtOnce = 2_000;
@@ -31,14 +32,9 @@ export async function tellData(deps: Deps, signal: AbortSignal): Promise<void> {
     sql`select id, account_id as "accountId" from webhook where data_since is not null order by id`,
   );
   for (const webhook of fresh) await db.transaction((tx) => followLateParts(tx, webhook));
-  const now = clock.now();
-  const due = await db.rows<Told>(sql`
-    select id, account_id as "accountId" from webhook
-    where enabled and 'data.new' = any(events) and (data_told is null or data_told <=
-      case when failing_since is null then ${new Date(now - pauseMs)}::timestamptz
-           else ${new Date(now - pauseMsFailing)}::timestamptz end)
-    order by data_told nulls first, id`);
-  for (const webhook of due) if (!signal.aborted) await tell(deps, webhook);
+  for (const [webhook, cursors] of await findNews(db, clock.now())) {
+    if (!signal.aborted) await tell(deps, webhook, cursors);
+  }
 }
 
 /** How far the log of a part was told, how far it is by this event, and where it ends. */
@@ -49,20 +45,33 @@ interface Cursor {
   end: number;
 }
 
-async function tell(deps: Deps, webhook: Told): Promise<void> {
-  const { db, clock } = deps;
-  // Parts that were told least lately come first, so that a busy one holds up no other.
-  const followed = await db.rows<{ part: number; off: number }>(
-    sql`select part, off from webhook_part where webhook_id = ${webhook.id} order by off, part`,
-  );
-  const heads = await headsOf(
-    db,
-    followed.map(({ part }) => part),
-  );
+/**
+ * Webhooks that may be told now, with the parts that have news for them. Parts that were told least lately come first,
+ * so that a busy one holds up no other.
+ */
+async function findNews(db: Db, now: number): Promise<[Told, Cursor[]][]> {
+  const followed = await db.rows<Told & { part: number; off: number }>(sql`
+    select w.id, w.account_id as "accountId", p.part, p.off
+    from webhook w join webhook_part p on p.webhook_id = w.id
+    where w.enabled and (w.data_told is null or w.data_told <=
+      case when w.failing_since is null then ${new Date(now - pauseMs)}::timestamptz
+           else ${new Date(now - pauseMsFailing)}::timestamptz end)
+    order by w.data_told nulls first, w.id, p.off, p.part`);
+  const heads = await headsOf(db, [...new Set(followed.map(({ part }) => part))]);
   const ends = new Map(heads.map((head) => [head.part, head.off]));
-  const cursors = followed
-    .map(({ part, off }): Cursor => ({ part, off, to: off, end: ends.get(part) ?? 0 }))
-    .filter(({ off, end }) => end > off);
+  const news = new Map<string, [Told, Cursor[]]>();
+  for (const { id, accountId, part, off } of followed) {
+    const end = ends.get(part) ?? 0;
+    if (end <= off) continue;
+    const entry = news.get(id) ?? [{ id, accountId }, []];
+    entry[1].push({ part, off, to: off, end });
+    news.set(id, entry);
+  }
+  return [...news.values()];
+}
+
+async function tell(deps: Deps, webhook: Told, cursors: readonly Cursor[]): Promise<void> {
+  const { db, clock } = deps;
   const news = new News(webhook.accountId);
   for (const cursor of cursors) if (!news.isFull) cursor.to = await news.read(deps, cursor);
   const moved = cursors.filter(({ off, to }) => to > off);
@@ -103,6 +112,7 @@ class News {
   readonly #accountId: string;
   readonly #meters = new Map<string, { meter: SeenRoot; series: Map<string, Series> }>();
   #changes = 0;
+  #series = 0;
   /** Nothing more fits; what was left out comes with the next event. */
   isFull = false;
 
@@ -140,13 +150,15 @@ class News {
   }
 
   #add(change: Change, { metric, currency }: SeriesInfo, meter: SeenRoot): boolean {
-    let entry = this.#meters.get(meter.id);
-    if (entry === undefined) {
-      if (this.#meters.size === metersMax) return false;
-      this.#meters.set(meter.id, (entry = { meter, series: new Map() }));
-    }
     const { granularity, from, to } = periodOf(change, meter.timezone);
     const key = `${metric} ${currency} ${granularity}`;
+    const entry = this.#meters.get(meter.id) ?? { meter, series: new Map<string, Series>() };
+    if (!entry.series.has(key)) {
+      const isFirst = entry.series.size === 0;
+      if (this.#series === seriesMax || (isFirst && this.#meters.size === metersMax)) return false;
+      this.#series++;
+      this.#meters.set(meter.id, entry);
+    }
     const known = entry.series.get(key) ?? {
       metric,
       currency,

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
-import { type Endpoint, endpoint, Page } from "../platform/http/endpoint.ts";
+import { evenTime } from "../platform/even-time.ts";
+import { type Caller, type Endpoint, endpoint, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { id } from "../platform/http/schema.ts";
 import { newId } from "../platform/id.ts";
@@ -18,9 +19,9 @@ import {
 } from "./delivery.ts";
 import { bodyOf } from "./emit.ts";
 import { eventTypes } from "./event.ts";
-import { post } from "./post.ts";
+import { post, timeoutMs } from "./post.ts";
 import { writeOutcome } from "./settle.ts";
-import { ownWebhook, type Webhook } from "./webhook.ts";
+import { ownWebhook } from "./webhook.ts";
 import { auditWebhook, oneWebhook } from "./webhook-api.ts";
 
 const oneDelivery = z.object({ id: id(), delivery_id: id() });
@@ -116,14 +117,15 @@ const test = endpoint({
   path: "/webhooks/:id/test",
   access: "basic",
   summary: "Sends a test.ping now, whatever events the webhook asks for, and answers how it went",
-  description: "It is tried once. A paused webhook can be tested too. At most 10 a minute.",
+  description:
+    "It is tried once. A paused webhook can be tested too. At most 10 a minute. When there is no answer, this one comes " +
+    "after 20 seconds.",
   ids: { id: "webhook" },
   params: oneWebhook,
   reply: testReply,
   async handle({ who, params }, deps) {
-    const webhook = await ownWebhook(deps.db, who, params.id);
-    const { outcome, deliveryId } = await ping(deps, webhook);
-    const delivery = viewDelivery(await deliveryById(deps.db, webhook.id, deliveryId));
+    const { outcome, deliveryId } = await ping(deps, who, params.id);
+    const delivery = viewDelivery(await deliveryById(deps.db, params.id, deliveryId));
     const message = outcome.reason ?? `The receiver answered ${outcome.responseStatus}: it works.`;
     return { delivered: outcome.delivered, message, delivery };
   },
@@ -132,20 +134,24 @@ const test = endpoint({
 const pingsPerMinuteMax = 10;
 const cutOff = "The server stopped before an answer had come.";
 
-async function ping(deps: Deps, webhook: Webhook) {
+async function ping(deps: Deps, who: Caller, webhookId: string) {
   const { db, clock } = deps;
   const now = clock.now();
   const deliveryId = newId(now);
-  const body = bodyOf("test.ping", { account: webhook.accountId, webhook: { _id: webhook.id } }, now);
-  await db.transaction(async (tx) => {
-    await tx.run(sql`select from webhook where id = ${webhook.id} for no key update`);
-    await assertFewPings(tx, webhook.id, now);
+  const body = bodyOf("test.ping", { account: who.accountId, webhook: { _id: webhookId } }, now);
+  const { accountId, url } = await db.transaction(async (tx) => {
+    const webhook = await ownWebhook(tx, who, webhookId, { lock: true });
+    await assertFewPings(tx, webhookId, now);
     await tx.run(sql`
       insert into webhook_delivery (id, webhook_id, event, body, created, status, reason)
-      values (${deliveryId}, ${webhook.id}, 'test.ping', ${body}, ${new Date(now)}, 'failed', ${cutOff})`);
+      values (${deliveryId}, ${webhookId}, 'test.ping', ${body}, ${new Date(now)}, 'failed', ${cutOff})`);
+    return webhook;
   });
-  const { id: webhookId, accountId, url } = webhook;
-  const outcome = await post(deps, { id: deliveryId, webhookId, accountId, url, body });
+  const outcome = await evenTime(
+    timeoutMs,
+    () => post(deps, { id: deliveryId, webhookId, accountId, url, body }),
+    ({ isUnanswered }) => isUnanswered,
+  );
   const status = outcome.delivered ? "delivered" : "failed";
   const failures = outcome.delivered ? 0 : 1;
   await db.transaction((tx) => writeOutcome(tx, { id: deliveryId, status, failures, next: null }, outcome));

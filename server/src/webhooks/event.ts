@@ -32,7 +32,7 @@ export const eventData = {
         series: z.array(changedSeries),
       }),
     ),
-    more: z.boolean().describe("Further meters have changed; the next event names them"),
+    more: z.boolean().describe("More has changed than fits; the next event goes on"),
   }),
   "meter.found": z.object({ account: z.string(), meters: z.array(meter) }),
   "meter.revoked": z.object({

@@ -12,7 +12,7 @@ const sendJob = steadyJob({
   pauseMs: 1_000,
   begin(deps, signal) {
     const sender = openSender(deps, signal);
-    return { step: () => sender.step(), end: () => sender.idle() };
+    return { step: () => sender.step(), end: () => sender.end() };
   },
 });
 
@@ -31,8 +31,12 @@ export async function watch(deps: Deps, signal: AbortSignal): Promise<void> {
 const day = 86_400_000;
 const removedAtOnce = 5_000;
 
-/** Removes deliveries that were kept for long enough, also those that wait for a webhook that nobody turns on. */
+/**
+ * Removes deliveries that were kept for long enough, also those that wait for a webhook that nobody turns on, and secrets
+ * that sign no more.
+ */
 async function tidy(_data: object, { db, clock, settings }: Deps, signal: AbortSignal): Promise<void> {
+  await db.run(sql`delete from webhook_secret where expires <= ${new Date(clock.now())}`);
   const before = new Date(clock.now() - settings.deliveryDays * day);
   for (let removed = removedAtOnce; removed === removedAtOnce && !signal.aborted; ) {
     removed = await db.run(sql`

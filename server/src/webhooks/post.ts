@@ -14,8 +14,10 @@ export interface Post {
 
 /** How an attempt ended. */
 export interface Outcome {
-  /** When it ended, epoch ms. */
-  at: number;
+  /** When it began, epoch ms. */
+  began: number;
+  /** From when on the pause before the next attempt counts, epoch ms. */
+  ended: number;
   delivered: boolean;
   /** Status of the answer; null when there was none. */
   responseStatus: number | null;
@@ -25,50 +27,45 @@ export interface Outcome {
   retryAfterMs: number;
   /** The receiver said that it is gone for good (410). */
   isGone: boolean;
+  /** A connection was tried and came to nothing: how soon would tell what is at that port. */
+  isUnanswered: boolean;
 }
 
-const timeoutMs = 20_000;
+/** An answer has to come within this time. */
+export const timeoutMs = 20_000;
 
 /**
- * Signs and sends one delivery. Never throws: whatever happens is an outcome; what the receiver said beside its status
- * is not even read. Redirects are answers like any other, and no success.
+ * Signs and sends one delivery. Whatever becomes of it is an outcome; throws only for faults of ours. What the receiver
+ * says beside its status is not even read, and redirects are answers like any other, and no success.
  */
 export async function post(deps: Deps, delivery: Post, signal?: AbortSignal): Promise<Outcome> {
   const { clock, egress, log } = deps;
-  const failed = { delivered: false, retryAfterMs: 0, isGone: false };
+  const began = clock.now();
+  const { id, webhookId, accountId, url, body } = delivery;
+  const signatures = await signatureHeaders(deps, { id: webhookId, accountId }, { id, at: began, body });
+  const failed = { began, delivered: false, retryAfterMs: 0, isGone: false, isUnanswered: false };
   try {
-    const signed = { id: delivery.id, at: clock.now(), body: delivery.body };
-    const signatures = await signatureHeaders(
-      deps,
-      { id: delivery.webhookId, accountId: delivery.accountId },
-      signed,
-    );
-    const answer = await egress.request(delivery.url, {
+    const { status, headers } = await egress.request(url, {
       method: "POST",
       headers: { "content-type": "application/json", "user-agent": "Metertree-Webhooks", ...signatures },
-      body: delivery.body,
+      body,
       timeoutMs,
       isBodyIgnored: true,
       ...(signal === undefined ? {} : { signal }),
     });
-    const { status } = answer;
-    const at = clock.now();
-    if (status >= 200 && status < 300) {
-      return { ...failed, at, delivered: true, responseStatus: status, reason: null };
-    }
+    const ended = clock.now();
+    const answered = { ...failed, ended, responseStatus: status };
+    if (status >= 200 && status < 300) return { ...answered, delivered: true, reason: null };
     const mayAsk = status === 429 || status === 503;
-    return {
-      ...failed,
-      at,
-      responseStatus: status,
-      reason: wordsOf(status),
-      retryAfterMs: mayAsk ? retryAfterOf(answer.headers["retry-after"], at) : 0,
-      isGone: status === 410,
-    };
+    const retryAfterMs = mayAsk ? retryAfterOf(headers["retry-after"], ended) : 0;
+    return { ...answered, reason: wordsOf(status), retryAfterMs, isGone: status === 410 };
   } catch (error) {
     const failure = failureOf(error);
-    log.info({ err: error, delivery: delivery.id, webhook: delivery.webhookId }, "a webhook was not reached");
-    return { ...failed, at: clock.now(), responseStatus: null, reason: failure.message };
+    log.info({ err: error, delivery: id, webhook: webhookId }, "a receiver was not reached");
+    const isUnanswered = failure.reason !== "address_refused" && failure.reason !== "name_not_found";
+    // Counted as if the whole time had passed, so that the time of the next attempt does not tell how long it took.
+    const ended = isUnanswered ? began + timeoutMs : clock.now();
+    return { ...failed, ended, responseStatus: null, reason: failure.message, isUnanswered };
   }
 }
 

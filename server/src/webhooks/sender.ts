@@ -14,10 +14,12 @@ interface Due extends Omit<Post, "body"> {
 
 /** Sends what is due. One at a time works, whoever it is: see `steadyJob`. */
 export interface Sender {
-  /** Begins to send what is due and may be sent now, and goes on in the background. */
+  /** Begins to send what is due and may be sent now, and goes on in the background until nothing is left. */
   step(): Promise<void>;
-  /** Waits for the attempts that were begun. */
+  /** Waits until nothing is open. */
   idle(): Promise<void>;
+  /** Begins nothing more, and waits for what is open. */
+  end(): Promise<void>;
 }
 
 /**
@@ -30,48 +32,74 @@ export interface Sender {
 export function openSender(deps: Deps, signal: AbortSignal): Sender {
   const open = new Map<string, Due>();
   const running = new Set<Promise<void>>();
-  /** Sent, but the outcome could not be written: left to the next run, or they would be sent every second. */
+  /** Sent, but the outcome could not be written: left to the next run, or they would be sent again and again. */
   const unsettled = new Set<string>();
-  const countOpen = (is: (due: Due) => boolean) => [...open.values()].filter(is).length;
+  let isEnding = false;
+  let looking: Promise<void> | undefined;
+  let isLookWanted = false;
 
+  const countOpen = (is: (due: Due) => boolean) => [...open.values()].filter(is).length;
   const mayBegin = (due: Due) =>
     countOpen(({ webhookId }) => webhookId === due.webhookId) <
       (due.isFailing ? openMax.failing : openMax.webhook) &&
     countOpen(({ accountId }) => accountId === due.accountId) < openMax.account;
+  const isFull = () => isEnding || signal.aborted || open.size >= openMax.all;
 
-  const send = async (due: Due) => {
-    const found = await deps.db.maybe<{ body: string }>(
-      sql`select body from webhook_delivery where id = ${due.id} and status = 'waiting'`,
-    );
-    if (found === undefined) return;
-    const outcome = await post(deps, { ...due, ...found }, signal);
-    if (signal.aborted && !outcome.delivered) return;
-    await settle(deps, due, outcome);
+  const begin = (due: Due) => {
+    open.set(due.id, due);
+    const run = sendOne(deps, due, signal)
+      .catch((error: unknown) => {
+        unsettled.add(due.id);
+        deps.log.error({ err: error, delivery: due.id }, "the outcome of a delivery was not written");
+      })
+      .finally(() => {
+        open.delete(due.id);
+        running.delete(run);
+        // There is room for the next one. If looking fails, the next step meets the same and can tell it.
+        look().catch(() => undefined);
+      });
+    running.add(run);
   };
 
-  return {
-    async step() {
-      if (open.size >= openMax.all) return;
-      for (const due of await findDue(deps, [...open.keys(), ...unsettled])) {
-        if (signal.aborted || open.size >= openMax.all) return;
-        if (!mayBegin(due)) continue;
-        open.set(due.id, due);
-        const run = send(due)
-          .catch((error: unknown) => {
-            unsettled.add(due.id);
-            deps.log.error({ err: error, delivery: due.id }, "the outcome of a delivery was not written");
-          })
-          .finally(() => {
-            open.delete(due.id);
-            running.delete(run);
-          });
-        running.add(run);
+  const look = (): Promise<void> => {
+    isLookWanted = true;
+    return isFull() ? Promise.resolve() : (looking ??= lookAround());
+  };
+
+  const lookAround = async () => {
+    try {
+      while (isLookWanted && !isFull()) {
+        isLookWanted = false;
+        for (const due of await findDue(deps, [...open.keys(), ...unsettled])) {
+          if (!isFull() && mayBegin(due)) begin(due);
+        }
       }
-    },
-    async idle() {
-      while (running.size > 0) await Promise.all(running);
+    } finally {
+      looking = undefined;
+    }
+  };
+
+  const idle = async () => {
+    while (running.size > 0 || looking !== undefined) await Promise.all([...running, looking]);
+  };
+  return {
+    step: look,
+    idle,
+    end() {
+      isEnding = true;
+      return idle();
     },
   };
+}
+
+async function sendOne(deps: Deps, due: Due, signal: AbortSignal): Promise<void> {
+  const found = await deps.db.maybe<{ body: string }>(
+    sql`select body from webhook_delivery where id = ${due.id} and status = 'waiting'`,
+  );
+  if (found === undefined) return;
+  const outcome = await post(deps, { ...due, ...found }, signal);
+  if (signal.aborted && !outcome.delivered) return;
+  await settle(deps, due, outcome);
 }
 
 /** What is due, the first of every webhook before the second of any; some of each. */

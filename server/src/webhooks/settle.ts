@@ -40,11 +40,11 @@ export async function settle(
         await tx.run(sql`update webhook set failing_since = null where id = ${webhookId}`);
       return;
     }
-    const since = webhook.failingSince ?? outcome.at;
+    const since = webhook.failingSince ?? outcome.began;
     if (webhook.failingSince === null) {
       await tx.run(sql`update webhook set failing_since = ${new Date(since)} where id = ${webhookId}`);
     }
-    const reason = whyPaused(outcome, outcome.at - since);
+    const reason = whyPaused(outcome, outcome.began - since);
     if (reason !== null && webhook.enabled) await pause(tx, deps, { ...webhook, id: webhookId, reason });
   });
 }
@@ -59,7 +59,7 @@ async function settleDelivery(tx: Tx, id: string, outcome: Outcome): Promise<voi
   const again =
     outcome.delivered || outcome.isGone
       ? null
-      : nextAttempt({ id, failures }, { now: outcome.at, retryAfterMs: outcome.retryAfterMs });
+      : nextAttempt({ id, failures }, { now: outcome.ended, retryAfterMs: outcome.retryAfterMs });
   const status = outcome.delivered ? "delivered" : again === null ? "failed" : "waiting";
   await writeOutcome(tx, { id, status, failures, next: again }, outcome);
 }
@@ -68,9 +68,9 @@ async function settleDelivery(tx: Tx, id: string, outcome: Outcome): Promise<voi
 export async function writeOutcome(
   tx: Tx,
   to: { id: string; status: "waiting" | "delivered" | "failed"; failures: number; next: number | null },
-  { at, responseStatus, reason }: Outcome,
+  { began, responseStatus, reason }: Outcome,
 ): Promise<void> {
-  const attempt = JSON.stringify([{ at, response_status: responseStatus, reason }]);
+  const attempt = JSON.stringify([{ at: began, response_status: responseStatus, reason }]);
   await tx.run(sql`
     update webhook_delivery set status = ${to.status}, failures = ${to.failures},
       next_attempt = ${to.next === null ? null : new Date(to.next)}, response_status = ${responseStatus},
