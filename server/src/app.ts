@@ -1,6 +1,8 @@
 import { accountEndpoints } from "./accounts/api.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
+import { exportEndpoints } from "./exports/api.ts";
+import { exportJobs } from "./exports/exports.ts";
 import { importEndpoints } from "./imports/api.ts";
 import { importJobs } from "./imports/imports.ts";
 import { invoiceEndpoints } from "./invoices/api.ts";
@@ -29,6 +31,7 @@ export const endpoints: readonly Endpoint[] = [
   ...streamEndpoints,
   ...importEndpoints,
   ...webhookEndpoints,
+  ...exportEndpoints,
 ];
 
 /** Every kind of job. */
@@ -39,4 +42,5 @@ export const jobKinds: readonly JobKind[] = [
   ...streamJobs,
   ...importJobs,
   ...webhookJobs,
+  ...exportJobs,
 ];

@@ -147,6 +147,14 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "PUT /meters/:id/calculated_metrics/:calculated_metric_id": (idAt) => ({
     body: { metric_model: idAt("metric_model"), period: freshDay() },
   }),
+  "POST /exports": () => ({
+    body: {
+      format: { name: "ConsumptionCSV" },
+      source_type: "stream",
+      frequency: "daily",
+      target: { http: { url: "https://receiver.example/in" } },
+    },
+  }),
   "POST /batches": (idAt) => ({
     body: {
       document: { source: "matrix" },

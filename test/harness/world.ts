@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
 import { endpoints } from "../../server/src/app.ts";
+import { exportJobs } from "../../server/src/exports/exports.ts";
 import { ubl } from "../../server/src/invoices/harness.ts";
 import { invoiceJobs } from "../../server/src/invoices/invoices.ts";
 import type { IdKind } from "../../server/src/platform/http/endpoint.ts";
@@ -92,6 +93,7 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addOutputs(api, party);
   await addWebhooks(api, party);
   await addPrices(api, party);
+  await addExports(api, party);
   return party;
 }
 
@@ -221,6 +223,23 @@ async function addPrices(api: TestApi, party: Party): Promise<void> {
     metric_model: ids.price_model,
     period: "19990101-19991231",
   });
+}
+
+/** An export with a file that a target has confirmed, though there is none. */
+async function addExports(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const made = await asParty(api, party, "POST", "/exports", {
+    format: { name: "ConsumptionCSV" },
+    frequency: "monthly",
+    target: { http: { url: `http://10.9.8.7/${canary}?token=${canary}-token` } },
+    name: `${canary} export`,
+  });
+  ids.export = made._id;
+  const kind = exportJobs.find(({ name }) => name === "export")!;
+  const request = async () => ({ status: 200, headers: {}, body: Buffer.alloc(0) });
+  const deps = { ...api.deps, egress: { ...api.deps.egress, request } };
+  await kind.run({ exportId: made._id }, deps, new AbortController().signal);
+  ids.export_run = (await asParty(api, party, "GET", `/exports/${made._id}/runs`))[0]._id;
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

@@ -9,7 +9,7 @@ export {
 } from "./access.ts";
 export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
 export { removeMeters } from "./erase.ts";
-export { ownMeter, type PathStep, type Places } from "./meter.ts";
+export { type Meter, metersById, ownMeter, type PathStep, type Places } from "./meter.ts";
 export { type MeterNews, takeNews } from "./news.ts";
 export { meterObjectEndpoints } from "./object-api.ts";
 export {
