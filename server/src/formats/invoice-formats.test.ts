@@ -33,7 +33,8 @@ test("long texts are cut, long numbers are refused", async () => {
   expect(named!.seller.name).toHaveLength(1_001);
   await expect(changed("G-9", "9".repeat(201))).rejects.toMatchObject({
     name: "Fault",
-    message: expect.stringMatching(/of the document has 201 characters/),
+    message: expect.stringMatching(/^The number of the document is longer than 200 characters: "999/),
+    place: { field: "number" },
   });
   await expect(changed('unitCode="KWH"', `unitCode="${"K".repeat(300)}"`)).rejects.toThrow(/unit of row 1/);
 });

@@ -77,24 +77,34 @@ function bounded(invoice: ParsedInvoice): ParsedInvoice {
   const party = <Who extends ParsedInvoice["buyer"]>(who: Who): Who =>
     who === null ? who : { ...who, name: shortened(who.name) };
   const { number, currency, replaces, meteringPoints, seller, buyer } = invoice;
-  mustBeIdentifiers([number, currency, ...replaces, ...meteringPoints, seller.id, buyer?.id ?? null], null);
+  const ids = { number, currency, seller: seller.id, buyer: buyer?.id ?? null };
+  mustBeIdentifiers({ ...ids, replaces, "metering point": meteringPoints }, "the document");
   return {
     ...invoice,
     seller: party(seller),
     buyer: party(buyer),
     rows: invoice.rows.map((row) => {
       const { code, meteringPoint, quantityUnit, priceUnit } = row;
-      mustBeIdentifiers([code, meteringPoint, quantityUnit, priceUnit], row.line);
+      const told = {
+        code,
+        "metering point": meteringPoint,
+        unit: quantityUnit,
+        "unit of the price": priceUnit,
+      };
+      mustBeIdentifiers(told, `row ${row.line}`);
       return { ...row, description: shortened(row.description) };
     }),
   };
 }
 
-function mustBeIdentifiers(texts: readonly (string | null)[], row: number | null): void {
-  const long = texts.find((text) => text !== null && text.length > identifierLengthMax);
-  if (typeof long !== "string") return;
-  const where = row === null ? "the document" : `row ${row}`;
-  throw new Fault(
-    `A number, code or unit of ${where} has ${long.length} characters (${shown(long)}), more than ${identifierLengthMax}.`,
-  );
+function mustBeIdentifiers(
+  texts: Readonly<Record<string, string | readonly string[] | null>>,
+  where: string,
+): void {
+  for (const [field, told] of Object.entries(texts)) {
+    const long = [told ?? []].flat().find((text) => text.length > identifierLengthMax);
+    if (long === undefined) continue;
+    const message = `The ${field} of ${where} is longer than ${identifierLengthMax} characters: ${shown(long)}.`;
+    throw new Fault(message, { field });
+  }
 }

@@ -44,6 +44,8 @@ function mustName({ message, place }: Fault, bytes: Uint8Array): void {
     .split(/\r\n|\r|\n/).length;
   expect(message.length).toBeGreaterThan(10);
   expect(message.length).toBeLessThan(700);
+  // What is too long to be a number is told by its row, whatever the format.
+  if (/^The [a-z ]+ of (the document|row \d+) is longer/.test(message)) return;
   expect(place.line).toBeGreaterThanOrEqual(1);
   expect(place.line).toBeLessThanOrEqual(lines);
 }
@@ -96,11 +98,17 @@ describe("every defect is refused with its line", () => {
       /(?<=<(?:RowVatExcludedAmount|EpiInstructedAmount)[^>]*>-?\d+),/g,
       ".",
     ],
-    ["a total lost", "finvoice", /<(InvoiceTotalVatIncludedAmount|InvoiceDate|InvoiceNumber).*(?=\n)/g, ""],
+    [
+      "a total lost",
+      "finvoice",
+      /(?<=\n {4})<(InvoiceTotalVatIncludedAmount|InvoiceDate|InvoiceNumber).*(?=\n)/g,
+      "",
+    ],
     ["an impossible date", "finvoice", /(?<=<InvoiceDate[^>]*>\d{4})\d\d/g, "00"],
     ["bytes of another encoding", "finvoice", /(?<=<ArticleName>)/g, "\u0000"],
   ];
-  const intact = casesOfInvoices().filter(({ name }) => !name.startsWith("broken-"));
+  // Lines that only inform are not looked at, so damage in them does not show.
+  const intact = casesOfInvoices().filter(({ name }) => !/^broken-|grouped-lines/.test(name));
 
   test.each(defects)("%s in %s", async (_, format, find, change) => {
     const roll = dice(seed);
