@@ -10,7 +10,6 @@ export const deliveryStatuses = ["waiting", "delivered", "failed"] as const;
 export interface Delivery {
   id: string;
   event: string;
-  body: string;
   created: number;
   status: (typeof deliveryStatuses)[number];
   attempts: { at: number; response_status: number | null; reason: string | null }[];
@@ -19,8 +18,8 @@ export interface Delivery {
   nextAttempt: number | null;
 }
 
-/** Columns of a `Delivery`. */
-export const deliveryColumns = sql`id, event, body, (extract(epoch from created) * 1000)::float8 as created, status,
+/** Columns of a `Delivery`: all but what it carries, which is long. */
+export const deliveryColumns = sql`id, event, (extract(epoch from created) * 1000)::float8 as created, status,
   attempts, response_status as "responseStatus", reason,
   (extract(epoch from next_attempt) * 1000)::float8 as "nextAttempt"`;
 
@@ -68,14 +67,17 @@ export function viewDelivery(row: Delivery): z.output<typeof deliveryView> {
 }
 
 /** Shows one delivery whole. */
-export function viewWhole(row: Delivery): z.output<typeof wholeDeliveryView> {
+export function viewWhole(row: WholeDelivery): z.output<typeof wholeDeliveryView> {
   return { ...viewDelivery(row), payload: JSON.parse(row.body) };
 }
 
+/** A delivery with the text that is sent. */
+export type WholeDelivery = Delivery & { body: string };
+
 /** One delivery of a webhook, or 404. */
-export async function deliveryById(db: Queryable, webhookId: string, id: string): Promise<Delivery> {
-  const found = await db.maybe<Delivery>(
-    sql`select ${deliveryColumns} from webhook_delivery where webhook_id = ${webhookId} and id = ${id}`,
+export async function deliveryById(db: Queryable, webhookId: string, id: string): Promise<WholeDelivery> {
+  const found = await db.maybe<WholeDelivery>(
+    sql`select ${deliveryColumns}, body from webhook_delivery where webhook_id = ${webhookId} and id = ${id}`,
   );
   if (found === undefined) throw notFound(`delivery ${id} of webhook ${webhookId}`);
   return found;
