@@ -42,6 +42,8 @@ function greeting({ url, database }: RunningServer, config: Config, access: Demo
     curl(`/consumptions/${meterId}/month/${year}?metrics=energy`),
     `What all buildings used for heating in each month of ${year}:`,
     curl(`/consumptions/${nodeId}/month/${year}?metrics=energy&type=heat`),
+    "Invoices, read from the PDF files in demo-invoices of the data folder:",
+    curl("/invoices?status=completed"),
     "",
     "Ctrl-C stops everything.",
   ].join("\n");

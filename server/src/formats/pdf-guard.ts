@@ -1,4 +1,4 @@
-import { inflateSync } from "node:zlib";
+import { constants, inflateRawSync } from "node:zlib";
 import { Fault } from "./problems.ts";
 
 /** Bounds that hold before the PDF library sees a file, which would unpack whatever it holds. */
@@ -24,7 +24,7 @@ export function guardPdf(bytes: Uint8Array): void {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (!file.subarray(0, 1024).includes("%PDF-"))
     throw new Fault("The file is no PDF: it does not begin as one.");
-  // The word may stand in any text, but only at the end of the file, beside the root, it protects.
+  // Packed parts of a protected file cannot be looked into here, so that one is refused even with an empty password.
   if (encrypted.test(file.toString("latin1"))) {
     throw new Fault(
       "The PDF is protected by a password. Save or print it as a PDF without one and upload that.",
@@ -81,11 +81,13 @@ function inflated(content: Buffer): number {
   const [first = 0, second = 0] = content;
   if ((first & 15) !== 8 || (first * 256 + second) % 31 !== 0) return 0;
   try {
-    return inflateSync(content, { maxOutputLength: streamExpandedMax }).length;
+    // As the library does it: without regard to the checksum, and as far as the content goes.
+    const options = { maxOutputLength: streamExpandedMax, finishFlush: constants.Z_SYNC_FLUSH };
+    return inflateRawSync(content.subarray(2), options).length;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge();
-    // Damaged: the library takes what came before the damage, which is less than the bound as well.
-    return 0;
+    // Damaged somewhere below the bound: the worst is assumed.
+    return streamExpandedMax;
   }
 }
 

@@ -127,7 +127,9 @@ export class FieldReader {
     });
     const [first] = read;
     if (first === undefined) {
-      if (told.optional !== true) this.problem(field, null, missingMessage(told, candidates, kind.wanted));
+      // What may be missing must be readable where it is there.
+      if (told.optional !== true || candidates.length > 0)
+        this.problem(field, null, missingMessage(told, candidates, kind.wanted));
       return null;
     }
     const other = read.find(({ shown }) => shown !== first.shown);

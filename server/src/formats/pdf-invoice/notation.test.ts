@@ -30,6 +30,7 @@ describe("numbers", () => {
     ["1,2,3", swedish, undefined],
     ["100 200,00", { decimal: ",", thousands: "" }, undefined],
     ["1234.567,8", german, undefined],
+    ["10 x 5", swedish, undefined],
     ["kWh 5", swedish, undefined],
     ["", swedish, undefined],
     ["9".repeat(40), swedish, undefined],

@@ -38,8 +38,8 @@ export function readNumber(printed: string, notation: NumberNotation): PrintedNu
     at += 1;
   }
   const unit = text.slice(at).trim();
-  // Another number behind it is no unit: two cells ran together.
-  if (/^[\d.,'+-]/.test(unit)) return undefined;
+  // Another number behind it is no unit: two cells ran together, or it is a product.
+  if (/^[\d.,'+-]|^[x×*] ?\d/.test(unit)) return undefined;
   const isZero = /^[0.]*$/.test(number.digits);
   return { value: negative && !isZero ? `-${number.digits}` : number.digits, unit };
 }

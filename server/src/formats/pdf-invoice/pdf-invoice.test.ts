@@ -127,6 +127,32 @@ describe("a document and its template", () => {
     expect(invoice!.rows.map(({ line }) => line)).toEqual([1, 2, 3, 4]);
   });
 
+  test("a section tells the meter of the rows below it, and rows without one are told", async () => {
+    const section = { meteringPoint: "Anläggning" };
+    const above = { text: "Anläggning 735 999 1", x: 40, y: 130 };
+    const between = { text: "Anläggning: 735 999 2", x: 40, y: 177 };
+    const points = async (...more: Placed[]) =>
+      (await read([[...simplePage, ...more]], [tableOf({ section })]))[0]!.rows.map(
+        (row) => row.meteringPoint,
+      );
+    expect(await points(above)).toEqual(["7359991", "7359991"]);
+    expect(await points(above, between)).toEqual(["7359991", "7359992"]);
+    const told =
+      'tables[0].section.meteringPoint (page 1): no text above the header or the rows begins with "Anläggning"';
+    expect(await faultOf([[...simplePage, between]], [tableOf({ section })])).toContain(told);
+    // A row is a row, whatever its text begins with.
+    const row = changed({ "Fast avgift": "Anläggning 3" });
+    expect((await read([[...row, above]], [tableOf({ section })]))[0]!.rows).toHaveLength(2);
+  });
+
+  test("what may be missing must be readable where it is there", async () => {
+    const totals = { ...simple.totals, prepaid: { label: "Förskott", optional: true } };
+    expect((await read([simplePage], [{ ...simple, totals }]))[0]!.totals.prepaid).toBe("0");
+    const printed = (text: string) => [...simplePage, { text: `Förskott ${text}`, x: 40, y: 300 }];
+    expect((await read([printed("100,00")], [{ ...simple, totals }]))[0]!.totals.prepaid).toBe("100.00");
+    expect(await faultOf([printed("1OO,00")], [{ ...simple, totals }])).toContain('"1OO,00" (page 1');
+  });
+
   test("a table without an end, without rows or without a header is told", async () => {
     expect(await faultOf([simplePage], [tableOf({ end: "Slut" })])).toContain(
       'no line below the header begins with "Slut"',
@@ -258,6 +284,10 @@ describe("files that are refused", () => {
     expect(bomb.length).toBeLessThan(100_000);
     expect(await told(object("/Filter /FlateDecode", bomb))).toContain("unpacks to more than");
     expect(await told(object("/Filter /Fl#61teDecode", bomb))).toContain("unpacks to more than");
+    // Damage at the end does not make it smaller.
+    expect(await told(object("/Filter /FlateDecode", bomb.subarray(0, -20)))).toContain(
+      "unpacks to more than",
+    );
     const text = Buffer.from(`${base85(bomb)}~>`);
     expect(await told(object("/Filter [/ASCII85Decode /FlateDecode]", text))).toContain(
       "unpacks to more than",

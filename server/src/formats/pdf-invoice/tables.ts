@@ -6,7 +6,7 @@ import type { FieldReader } from "./fields.ts";
 import { beginsWith, labelsOn } from "./labels.ts";
 import { readAmount } from "./notation.ts";
 import { rowOf } from "./rows.ts";
-import type { ColumnRole, TemplateTable } from "./template.ts";
+import type { ColumnRole, TemplateField, TemplateTable } from "./template.ts";
 import type { Line } from "./text.ts";
 
 /** A table as it was found. */
@@ -158,6 +158,7 @@ class TableReader {
       return undefined;
     }
     if (this.#rows.length === 0) this.#problem("", line, "the table has no rows");
+    this.#checkSection();
     if (this.#table.sum === true) table.sum = this.#sumOn(this.#lines[end]!);
     return end;
   }
@@ -194,19 +195,21 @@ class TableReader {
 
   #take(line: Line): void {
     if (this.#table.skip?.some((words) => beginsWith(line, words)) === true) return;
-    if (this.#takeSection(line)) return;
     let cells: Cells;
     try {
       cells = cellsOf(line, this.#places);
     } catch (error) {
       if (!(error instanceof ColumnError)) throw error;
-      this.#problem("", line, `${lineText(line)}: ${error.message}`);
+      if (!this.#takeSection(line)) this.#problem("", line, `${lineText(line)}: ${error.message}`);
       return;
     }
     if (cells.amount !== undefined) {
       this.#close();
       this.#open = { cells, first: line, last: line, section: { ...this.#section } };
-    } else if (this.#isContinued(line, cells)) this.#continue(line, cells);
+      return;
+    }
+    if (this.#takeSection(line)) return;
+    if (this.#isContinued(line, cells)) this.#continue(line, cells);
     else {
       const message = "is no row, as it has no amount, and does not go on with the row above it";
       this.#problem("", line, `${lineText(line)} ${message}: add its first words to "skip" or "end"`);
@@ -257,6 +260,18 @@ class TableReader {
       }
     }
     return section;
+  }
+
+  /** Rows without what a section has to say would go to the wrong meter. */
+  #checkSection(): void {
+    const fields = this.#table.section ?? {};
+    for (const [key, told] of Object.entries(fields) as [keyof Section, (typeof fields)[keyof Section]][]) {
+      const row = this.#rows.find((one) => one[key] === null);
+      if (row === undefined || (told as TemplateField).optional === true || this.#hasProblem()) continue;
+      const labels = list(told?.label).map((words) => `"${words}"`);
+      const message = `no text above the header or the rows begins with ${labels.join(" or ")}`;
+      this.#reader.problem(`${this.#path}.section.${key}`, row.page, message);
+    }
   }
 
   #takeSection(line: Line): boolean {
