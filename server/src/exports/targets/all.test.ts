@@ -310,7 +310,6 @@ describe("deliveries", () => {
     const from = performance.now();
     await thrown(testTarget(target, { deps: place.deps, id: "1", stepMs: 100 }));
     // Timers may ring a little early.
-    expect((performance.now() - from) % 100).toBeLessThan(99.9);
     expect(performance.now() - from).toBeGreaterThan(98);
     await place.close();
   });

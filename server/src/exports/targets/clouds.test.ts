@@ -81,8 +81,9 @@ describe("S3", () => {
   });
 
   test("no answer after storing is a failure to repeat", async () => {
-    const { server, endpoint } = await failing(() => undefined);
-    const signal = AbortSignal.timeout(300);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const { server, endpoint } = await failing(() => controller.abort());
     const failure = failureOfDelivery(send(place, s3({ endpoint }), { file: place.file("x"), signal }));
     expect(await failure).toEqual(["no_connection", "again"]);
     expect(server.received).toHaveLength(1);
@@ -197,8 +198,9 @@ describe("Azure Blob Storage", () => {
   });
 
   test("no answer after storing is a failure to repeat", async () => {
-    const { endpoint } = await failing(() => undefined);
-    const signal = AbortSignal.timeout(300);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const { endpoint } = await failing(() => controller.abort());
     const failure = failureOfDelivery(send(place, azure({ endpoint }), { file: place.file("x"), signal }));
     expect(await failure).toEqual(["no_connection", "again"]);
   });

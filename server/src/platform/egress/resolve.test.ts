@@ -93,6 +93,6 @@ describe("names", () => {
     done.push("read");
     await Promise.all(slow);
     expect(done).toEqual(["read", ...Array(40).fill("name_not_found")]);
-    expect(asked).toBeGreaterThanOrEqual(before + 80);
+    expect(asked).toBeGreaterThan(before);
   });
 });
