@@ -412,10 +412,10 @@ describe("GreenButtonXML", () => {
   test("writes whole numbers", async () => {
     const text = await textOf("GreenButtonXML", [runOf([0.0015, 12])]);
     expect([...text.matchAll(/<value>(.*?)<\/value>/g)].map(([, number]) => number)).toEqual([
-      "15",
-      "120000",
+      "1500",
+      "12000000",
     ]);
-    expect(text).toContain("<powerOfTenMultiplier>-1</powerOfTenMultiplier>");
+    expect(text).toContain("<powerOfTenMultiplier>-3</powerOfTenMultiplier>");
   });
 });
 
