@@ -125,8 +125,9 @@ function totals(sheet: Sheet, invoice: InvoiceToPrint): void {
   sheet.text(label, 350, { bold: true, size: 11 });
   sheet.textRight(`${kr(payable)} kr`, 550, { bold: true, size: 11 });
   sheet.y += 34;
-  sheet.text("Betala till bankgiro 999-1234 och ange fakturanummer. Dröjsmålsränta enligt räntelagen.", 45, {
-    size: 8,
-    color: "#555555",
-  });
+  const words =
+    invoice.kind === "credit"
+      ? "Beloppet dras av från er nästa faktura."
+      : "Betala till bankgiro 999-1234 och ange fakturanummer. Dröjsmålsränta enligt räntelagen.";
+  sheet.text(words, 45, { size: 8, color: "#555555" });
 }
