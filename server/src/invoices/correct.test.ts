@@ -105,6 +105,8 @@ describe("rows", () => {
       rows: [{ name: "Zzyzx", amount: "12.34" }],
     });
     const row = made.results[0].invoice_rows[0];
+    const waiting = async () => (await world.get("/invoices?unresolved=true&results.ean=735310")).json.count;
+    expect(await waiting()).toBe(1);
     expect(made.unresolved.map(({ field }: { field: string }) => field)).toContain("period");
     expect(made.unresolved[0].row).toBe(row._id);
     const answer = await correct(made._id, {
@@ -119,6 +121,7 @@ describe("rows", () => {
         },
       ],
     });
+    expect(await waiting()).toBe(0);
     expect(await world.costs(id, "retail_undefined", "202501-202502")).toEqual([6.48, 5.86]);
     await correct(made._id, { rows: [{ row: row._id, contract_type: "grid" }] });
     expect(await world.costs(id, "retail_total", "202501-202502")).toEqual([null, null]);

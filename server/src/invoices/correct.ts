@@ -42,7 +42,7 @@ const rowCorrection = z.object({
 
 /** What people say of an invoice; `null` takes back what was said before. */
 export const correction = z.object({
-  results: z.array(resultCorrection).max(10_000).default([]),
+  results: z.array(resultCorrection).max(1_000).default([]),
   rows: z.array(rowCorrection).max(20_000).default([]),
 });
 

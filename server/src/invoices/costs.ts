@@ -3,7 +3,7 @@ import type { DecimalText } from "../formats/format.ts";
 import { rootMeters } from "../meters/meters.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { calendarStart } from "../platform/time/granule.ts";
-import { type Batch, ingestIn, type Run, undoImport } from "../series/series.ts";
+import { type Batch, ingestIn, type RootMeter, type Run, undoImports } from "../series/series.ts";
 import { type DraftBill, type DraftResult, type DraftRow, metricsOfRow } from "./draft.ts";
 import type { CostMeter } from "./link.ts";
 import { divide, Money, type MonthShare, monthsOf, type Spread } from "./spread.ts";
@@ -111,21 +111,16 @@ export async function storeMonths(
   const stored = await storedBefore(tx, distinct);
   const kept: (CostKey & { ahead: boolean })[] = [];
   const batches: Batch[] = [];
-  const months = Map.groupBy(
-    distinct.filter(({ meter_id }) => meters.has(meter_id)),
-    groupOf,
-  );
-  for (const [importId, some] of months) {
+  const gone: Gone[] = [];
+  // The costs of a meter that is gone went with it.
+  const alive = distinct.filter(({ meter_id }) => meters.has(meter_id));
+  for (const [importId, some] of Map.groupBy(alive, groupOf)) {
     const { meter_id, month, currency } = some[0]!;
-    // The costs of a meter that is gone went with it.
     const meter = meters.get(meter_id)!;
     const start = startOf(meter.timezone, month);
     const ahead = isAhead(start, now);
-    const gone = some.filter((key) => !sums.has(nameOf(key)) && stored.has(nameOf(key)));
-    if (gone.length > 0) {
-      const metrics = gone.map(({ metric }) => `cost_${metric}`);
-      await undoImport(tx, { part: meter.part, importId, meters: [meter], metrics, now });
-    }
+    const lost = some.filter((key) => !sums.has(nameOf(key)) && stored.has(nameOf(key)));
+    if (lost.length > 0) gone.push({ importId, meter, metrics: lost.map(({ metric }) => `cost_${metric}`) });
     const runs = some.flatMap((key): Run[] => {
       const sum = sums.get(nameOf(key));
       if (sum === undefined) return [];
@@ -138,8 +133,31 @@ export async function storeMonths(
     });
     if (runs.length > 0) batches.push({ document: { source, importId }, runs });
   }
+  await takeBack(tx, gone, { now, source });
   await keepMonths(tx, distinct, kept);
   if (batches.length > 0) await ingestIn(tx, batches, now);
+}
+
+/** Costs of a month of a meter that no invoice says any more. */
+interface Gone {
+  importId: string;
+  meter: RootMeter;
+  metrics: string[];
+}
+
+/** What stood there before returns. Meters that have lost the same costs are taken together. */
+async function takeBack(
+  tx: Tx,
+  gone: readonly Gone[],
+  about: { now: number; source: string },
+): Promise<void> {
+  const alike = Map.groupBy(gone, ({ meter, metrics }) => `${meter.part} ${metrics.toSorted().join(" ")}`);
+  for (const group of alike.values()) {
+    const { meter, metrics } = group[0]!;
+    const meters = [...new Map(group.map((each) => [each.meter.id, each.meter])).values()];
+    const importIds = group.map(({ importId }) => importId);
+    await undoImports(tx, { part: meter.part, importIds, meters, metrics, ...about });
+  }
 }
 
 /** The costs of one month of a meter in one currency are one import of the store: what it takes back together. */

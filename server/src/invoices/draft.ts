@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { InvoicePeriod, InvoiceTotals } from "../formats/format.ts";
+import { fold } from "../platform/http/filter.ts";
 import { costNames } from "../series/series.ts";
 import type { ClassifiedRow } from "./classify.ts";
 import type { ContractType, Corrections, ReadInvoice, RowCorrection } from "./invoice.ts";
@@ -180,6 +181,11 @@ function openOf({
     }
   }
   return open;
+}
+
+/** The number of a seller as it is compared: `556000-0001` is `5560000001`. */
+export function plainId(id: string): string {
+  return fold(id).replaceAll(/[^\p{L}\p{N}]/gu, "");
 }
 
 /** `20190101-20190131` of a period. */

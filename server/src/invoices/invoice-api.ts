@@ -84,6 +84,11 @@ const table: Fields = fieldsOf({
   "results.ean": { kind: "any-of", column: sql`i.eans` },
   "results.invoice_number": { kind: "any-of", column: sql`i.numbers` },
   dry_run: { kind: "boolean", column: sql`i.dry_run` },
+  unresolved: {
+    kind: "boolean",
+    column: sql`exists (select from invoice_result r
+      where r.invoice_id = i.id and (r.unresolved or r.meter_id is null))`,
+  },
   created: { kind: "timestamp", column: sql`i.created` },
   updated: { kind: "timestamp", column: sql`i.updated` },
   "file.name": { kind: "text-exact", column: sql`i.file_name` },
@@ -161,7 +166,6 @@ const downloadInvoice = endpoint({
     if (!isThere) throw new Problem("conflict", "The document is gone. Upload it again.");
     const name = encodeURIComponent(invoice.file_name).replaceAll(/['()*]/g, escaped);
     header("content-disposition", `attachment; filename*=UTF-8''${name}`);
-    header("content-length", String(invoice.bytes));
     // Whatever it holds, no browser may show it under this address.
     return new Raw("application/octet-stream", createReadStream(path));
   },
@@ -180,6 +184,7 @@ const correctInvoice = endpoint({
   ids: { id: "invoice", meter: "meter" },
   params: oneInvoice,
   body: correction,
+  bodyBytesMax: 5_000_000,
   reply: invoiceView,
   async handle(call, deps) {
     await changing(call, deps, {

@@ -84,6 +84,24 @@ describe("a run that is killed", () => {
     expect(invoice).toMatchObject({ status: "completed" });
   });
 
+  test("that reads a completed invoice again, and cannot, takes its costs back", async () => {
+    const { id } = await newMeter(world.api, world.owner, { ean: "735405" });
+    const { _id } = await world.settle(document("735405"));
+    await rm(join(world.dataDir, "invoices", _id));
+    world.api.clock.advance(1000);
+    await world.api.call("POST", `/invoices/${_id}/retry`, { token: world.owner.token });
+    expect(await world.costs(id, "grid_usage", "202501")).toEqual([10]);
+    await world.work();
+    expect(await world.costs(id, "grid_usage", "202501")).toEqual([null]);
+    const told = await changedInvoices(world.api.db, {
+      accountIds: [world.owner.id],
+      after: 0,
+      upTo: 2 ** 53,
+      limit: 1000,
+    });
+    expect(told.at(-1)!.invoice).toMatchObject({ _id, status: "failed", results: [] });
+  });
+
   test("whose document is gone says so, and another upload of it mends it", async () => {
     const content = ubl(document("735404"));
     const answer = await world.upload([{ file: "d.xml", content }]);

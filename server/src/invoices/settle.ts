@@ -3,7 +3,7 @@ import { lockPart } from "../changes/changes.ts";
 import { any, sql, type Tx } from "../platform/db.ts";
 import { fold } from "../platform/http/filter.ts";
 import { type Cost, type CostKey, costsOf, keysOfBills, storeMonths } from "./costs.ts";
-import { type Draft, type DraftBill, type DraftResult, draftOf, type Open } from "./draft.ts";
+import { type Draft, type DraftBill, type DraftResult, draftOf, type Open, plainId } from "./draft.ts";
 import { type Invoice, lockSubstance, type Substance } from "./invoice.ts";
 import { type CostMeter, isMeter, linksOf, writableHolders } from "./link.ts";
 import { logChanges } from "./log.ts";
@@ -58,7 +58,7 @@ export async function settle(tx: Tx, invoiceId: string, now: number): Promise<vo
   await storeMonths(tx, keys, { now, source: sourceOf(draft, invoice) });
   const changed = others.map((other) => other.invoiceId);
   const isNews = draft.bills.length > 0 || (await wasLogged(tx, invoiceId));
-  await logChanges(tx, { accountId: invoice.account_id, now }, isNews ? [...changed, invoiceId] : changed);
+  await announce(tx, invoice, { ids: isNews ? [...changed, invoiceId] : changed, now });
 }
 
 /** Takes back what an invoice had stored, as if it had never come, and removes it. Call it with `holdParts` done. */
@@ -72,7 +72,17 @@ export async function removeInvoice(tx: Tx, invoiceId: string, now: number): Pro
   await storeMonths(tx, keys, { now, source: `removal of invoice ${invoice.file_name}` });
   const known = await wasLogged(tx, invoiceId);
   const changed = others.map((other) => other.invoiceId);
-  await logChanges(tx, { accountId: invoice.account_id, now }, known ? [...changed, invoiceId] : changed);
+  await announce(tx, invoice, { ids: known ? [...changed, invoiceId] : changed, now });
+}
+
+/** Tells that invoices of the account changed. */
+async function announce(
+  tx: Tx,
+  { account_id }: Invoice,
+  { ids, now }: { ids: readonly string[]; now: number },
+): Promise<void> {
+  await tx.run(sql`update invoice set updated = ${new Date(now)} where id = ${any(ids)}`);
+  await logChanges(tx, { accountId: account_id, now }, ids);
 }
 
 /** Nobody is told of the end of an invoice of which nobody was told. */
@@ -145,7 +155,7 @@ async function writeBills(
     number,
     kind,
     replaces,
-    seller_id: seller.id,
+    seller_id: seller.id === null ? null : plainId(seller.id),
     seller_name: fold(seller.name),
     issued,
     currency,

@@ -9,7 +9,7 @@ const bill = (given: Partial<Bill>): Bill => ({
   number: "1",
   kind: "invoice",
   replaces: [],
-  sellerId: "556001-0001",
+  sellerId: "5560010001",
   sellerName: "utility",
   issued: "2025-01-31",
   currency: "SEK",
@@ -28,10 +28,15 @@ describe("how invoices stand to each other", () => {
     expect(standings([xml, scan]).get(xml)).toEqual({ counts: false, replacedBy: scan.invoiceId });
   });
 
+  test("a VAT id and an organisation number of one name are one seller", () => {
+    const [a, b] = [bill({}), bill({ sellerId: "se556001000101" })];
+    expect(counting([a, b])).toEqual([b]);
+  });
+
   test("other sellers, other currencies and other numbers are left alone", () => {
     const all = [
       bill({}),
-      bill({ sellerId: "556002-0002" }),
+      bill({ sellerId: "5560020002", sellerName: "other" }),
       bill({ currency: "EUR" }),
       bill({ number: "2" }),
     ];

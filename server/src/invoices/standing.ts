@@ -8,6 +8,7 @@ export interface Bill {
   kind: "invoice" | "credit" | "correction";
   /** Numbers of earlier invoices that it refers to. */
   replaces: string[];
+  /** Letters and digits alone. */
   sellerId: string | null;
   /** Folded. */
   sellerName: string;
@@ -84,10 +85,8 @@ function latestOfEach(bills: readonly Bill[], end: (bill: Bill, by: Bill) => voi
 
 function sameSeller(a: Bill, b: Bill): boolean {
   if (a.currency !== b.currency) return false;
-  // A scan may lack the number that the electronic invoice has: then the name decides.
-  return a.sellerId !== null && b.sellerId !== null
-    ? a.sellerId === b.sellerId
-    : a.sellerName === b.sellerName;
+  // One document prints the organisation number, another the VAT id made of it, a scan none of them.
+  return a.sellerName === b.sellerName || (a.sellerId !== null && a.sellerId === b.sellerId);
 }
 
 /** The bills that one refers to, each number once. */

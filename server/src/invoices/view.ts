@@ -5,7 +5,7 @@ import { resolveForReading } from "../meters/meters.ts";
 import { any, type Queryable, sql } from "../platform/db.ts";
 import { fold } from "../platform/http/filter.ts";
 import { formatTimestamp, timestampText } from "../platform/http/schema.ts";
-import { type DraftBill, type DraftRow, metricsOfRow, type Open, periodText } from "./draft.ts";
+import { type DraftBill, type DraftRow, metricsOfRow, type Open, periodText, plainId } from "./draft.ts";
 import { contractTypes, type Invoice, statuses } from "./invoice.ts";
 import { Money, spreads } from "./spread.ts";
 
@@ -195,7 +195,7 @@ function bodyOf(results: readonly StoredResult[], references: ReadonlyMap<string
 
 /** Sellers have no account here: their id follows from what the invoice calls them. */
 function ownerOf({ id, name }: DraftBill["seller"]): z.output<typeof party> {
-  const key = id === null ? `name ${fold(name)}` : `id ${fold(id).replaceAll(/[^\p{L}\p{N}]/gu, "")}`;
+  const key = id === null ? `name ${fold(name)}` : `id ${plainId(id)}`;
   return { _id: createHash("sha256").update(`seller ${key}`).digest("hex").slice(0, 24), name };
 }
 

@@ -28,5 +28,5 @@ export {
   writtenSlots,
 } from "./replay.ts";
 export { granularityOf } from "./slot.ts";
-export { eraseMeters, undoImport } from "./undo.ts";
+export { eraseMeters, undoImport, undoImports } from "./undo.ts";
 export { describeFlags } from "./workspace.ts";

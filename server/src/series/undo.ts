@@ -17,7 +17,10 @@ import { metrics } from "./metric.ts";
 import type { BlockKey, OpenBlock } from "./open-block.ts";
 import { granularityOf, slotsOf, startAt } from "./slot.ts";
 import { lastDocument } from "./store.ts";
-import { blockName, type Workspace } from "./workspace.ts";
+import { blockName } from "./workspace.ts";
+
+/** Series whose blocks are read together. */
+const seriesAtOnce = 20;
 
 interface SeriesOfMeter extends SeriesOwner {
   seriesId: number;
@@ -35,28 +38,39 @@ interface StoredBlock {
  * old source, others go; values that somebody else has written or repeated since stay. What another import that was
  * taken back had written does not return. Days and months follow. Kept as revisions like any other change, so an
  * undo can be seen. Safe to repeat.
- *
- * @param what with `metrics`, only values of these are taken back
  */
 export async function undoImport(
   tx: Tx,
-  what: {
-    part: number;
-    importId: string;
-    meters: readonly RootMeter[];
-    metrics?: readonly string[];
-    now: number;
-  },
+  { importId, ...what }: Omit<Undo, "importIds" | "source" | "metrics"> & { importId: string },
 ): Promise<Stored> {
-  const { part, importId, meters, now } = what;
+  return undoImports(tx, { ...what, importIds: [importId], source: `undo of import ${importId}` });
+}
+
+/** What is to be taken back. */
+export interface Undo {
+  part: number;
+  importIds: readonly string[];
+  meters: readonly RootMeter[];
+  /** Only values of these; of all metrics when absent. */
+  metrics?: readonly string[];
+  /** What the document of the undo is called. */
+  source: string;
+  /** Epoch ms. */
+  now: number;
+}
+
+/** `undoImport` for several imports at once. */
+export async function undoImports(tx: Tx, what: Undo): Promise<Stored> {
+  const { part, meters, now, source } = what;
+  const importIds = new Set(what.importIds);
   const head = await lockPart(tx, part);
-  await tx.run(
-    sql`update document set undone = true where part = ${part} and import_id = ${importId} and not undone`,
-  );
+  await tx.run(sql`
+    update document set undone = true
+    where part = ${part} and import_id = any(${[...importIds]}::text[]) and not undone`);
   const stored = nothingStored();
   const series = await seriesOf(tx, part, { meters, metrics: what.metrics ?? null });
   const written = await writtenBlocks(tx, part, [...series.keys()]);
-  const own = await undoneAmong(tx, part, { docs: documentsIn(written.map(({ runs }) => runs)), importId });
+  const own = await undoneAmong(tx, part, { docs: documentsIn(written.map(({ runs }) => runs)), importIds });
   if (own.size === 0) return stored;
   const work = await openWorkspace(tx, part, keysToUndo(written, own, series));
   const before = await overwrittenByUndone(tx, part, [...series.keys()]);
@@ -64,8 +78,10 @@ export async function undoImport(
   const undone = await undoneAmong(tx, part, { docs: documentsIn(sources) });
   const docs = new Set([...own, ...undone]);
   const doc = (await lastDocument(tx, part)) + 1;
+  const blocks = Map.groupBy(work.blocks.values(), ({ key }) => key.seriesId);
   for (const each of series.values()) {
-    const touched = restoreSeries(work, each, { own, docs, before, stored, doc });
+    const its = blocks.get(each.seriesId) ?? [];
+    const touched = restoreSeries(its, each, { own, docs, before, stored, doc });
     const derivable = {
       seriesId: each.seriesId,
       meter: each.meter,
@@ -75,15 +91,8 @@ export async function undoImport(
   }
   work.usedDocs.add(doc);
   work.finish(doc);
-  const source = `undo of import ${importId}`;
-  await flush(tx, {
-    part,
-    head,
-    now,
-    work,
-    series,
-    documents: [{ doc, version: now, rank: 0, source, importId: null }],
-  });
+  const document = { doc, version: now, rank: 0, source, importId: null };
+  await flush(tx, { part, head, now, work, series, documents: [document] });
   return stored;
 }
 
@@ -114,13 +123,14 @@ interface Written {
 
 async function writtenBlocks(tx: Tx, part: number, series: readonly number[]): Promise<Written[]> {
   const written: Written[] = [];
-  // One by one: of a block only the origins are kept.
-  for (const seriesId of series) {
-    const rows = await tx.rows<StoredBlock>(
-      sql`select series_id, gran, period, data from block where part = ${part} and series_id = ${seriesId}`,
-    );
-    for (const { gran, period, data } of rows) {
-      written.push({ key: { seriesId, granularity: granularityOf(gran), period }, runs: decodeRuns(data) });
+  // A few at a time: of a block only the origins are kept.
+  for (let from = 0; from < series.length; from += seriesAtOnce) {
+    const rows = await tx.rows<StoredBlock>(sql`
+      select series_id, gran, period, data from block
+      where part = ${part} and series_id = any(${series.slice(from, from + seriesAtOnce)}::int8[])`);
+    for (const { series_id, gran, period, data } of rows) {
+      const key = { seriesId: series_id, granularity: granularityOf(gran), period };
+      written.push({ key, runs: decodeRuns(data) });
     }
   }
   return written;
@@ -130,17 +140,17 @@ function documentsIn(blocks: readonly SourceRuns[]): Set<number> {
   return new Set(blocks.flatMap(({ doc, confirmed }) => [...doc, ...confirmed]));
 }
 
-/** Those of the documents that belong to an import that was taken back: to this one when it is named. */
+/** Those of the documents that belong to an import that was taken back: to these when they are named. */
 async function undoneAmong(
   tx: Tx,
   part: number,
-  { docs, importId }: { docs: ReadonlySet<number>; importId?: string },
+  { docs, importIds }: { docs: ReadonlySet<number>; importIds?: ReadonlySet<string> },
 ): Promise<Set<number>> {
   const rows = await tx.rows<{ doc: number; import_id: string }>(
     sql`select doc, import_id from document
         where part = ${part} and doc = any(${[...docs]}::int4[]) and undone`,
   );
-  const wanted = rows.filter((row) => importId === undefined || row.import_id === importId);
+  const wanted = rows.filter((row) => importIds === undefined || importIds.has(row.import_id));
   return new Set(wanted.map((row) => row.doc));
 }
 
@@ -201,11 +211,10 @@ interface Undoing {
   doc: number;
 }
 
-function restoreSeries(work: Workspace, series: SeriesOfMeter, about: Undoing): Touched {
+function restoreSeries(blocks: Iterable<OpenBlock>, series: SeriesOfMeter, about: Undoing): Touched {
   const touched = new Touched();
   const zone = series.meter.timezone;
-  for (const block of work.blocks.values()) {
-    if (block.key.seriesId !== series.seriesId) continue;
+  for (const block of blocks) {
     const { granularity, period } = block.key;
     for (const slot of restoreBlock(block, about)) {
       const start = startAt(granularity, zone, { period, slot });
