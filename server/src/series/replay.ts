@@ -115,9 +115,10 @@ export async function blocksAt(
   });
 }
 
-/** Values of a block: all its slots, NaN where there is none. */
-export function valuesOfBlock(block: StoredBlock): Float64Array {
-  const values = new Float64Array(slotCount(block.gran));
+/** Values of a block: all its slots, NaN where there is none. Written to `out` when it is given, from its beginning. */
+export function valuesOfBlock(block: StoredBlock, out?: Float64Array): Float64Array {
+  const slots = slotCount(block.gran);
+  const values = out === undefined ? new Float64Array(slots) : out.subarray(0, slots);
   decodeValues(block.data, values);
   return values;
 }

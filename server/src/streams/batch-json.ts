@@ -1,11 +1,10 @@
-import { localOf } from "../platform/time/zone.ts";
+import { stretchAt } from "../platform/time/zone.ts";
 import type { JsonBytes } from "../platform/value-json.ts";
 import { metrics } from "../series/series.ts";
 import type { Cut } from "./cut.ts";
 import type { StreamRun } from "./gather.ts";
 
 const day = 86_400_000;
-const hour = 3_600_000;
 const minute = 60_000;
 const zero = 48;
 /** Longest text of a value, its comma included. */
@@ -67,8 +66,11 @@ class Tail {
   readonly #start: number;
   /** How many digits the period has: 6, 8, 10 or 12. */
   readonly #digits: number;
+  /** Where the zone keeps its offset, and the days that stand there. */
+  #stretch = { from: 0, to: 0, offset: 0 };
   #localDay = Number.NaN;
   #utcDay = Number.NaN;
+  #second = 0;
 
   constructor({ granularity, metric, currency, updated, pushedAt, timezone }: StreamRun) {
     this.#zone = timezone;
@@ -84,37 +86,50 @@ class Tail {
 
   /** Writes the digits of a granule that begins at `start`. */
   turnTo(start: number): void {
-    const { bytes } = this;
-    const local = localOf(this.#zone, start);
-    const localDay = Math.floor(local / day);
-    if (localDay !== this.#localDay) {
-      this.#localDay = localDay;
-      const date = dateOf(localDay);
-      writeDigits(bytes, this.#period, date.year, 4);
-      writeDigits(bytes, this.#period + 4, date.month, 2);
-      if (this.#digits > 6) writeDigits(bytes, this.#period + 6, date.day, 2);
-    }
-    const past = local - localDay * day;
-    if (this.#digits > 8) writeDigits(bytes, this.#period + 8, Math.floor(past / hour), 2);
-    if (this.#digits > 10) writeDigits(bytes, this.#period + 10, Math.floor((past % hour) / minute), 2);
+    if (start >= this.#stretch.to || start < this.#stretch.from) this.#stretch = stretchAt(this.#zone, start);
+    this.#turnPeriod(start + this.#stretch.offset);
     this.#turnStart(start);
+  }
+
+  #turnPeriod(local: number): void {
+    const { bytes } = this;
+    const at = this.#period;
+    let past = local - this.#localDay;
+    if (!(past >= 0 && past < day)) {
+      this.#localDay = Math.floor(local / day) * day;
+      past = local - this.#localDay;
+      const date = new Date(local);
+      writeDigits(bytes, at, date.getUTCFullYear(), 4);
+      writePair(bytes, at + 4, date.getUTCMonth() + 1);
+      if (this.#digits > 6) writePair(bytes, at + 6, date.getUTCDate());
+    }
+    if (this.#digits <= 8) return;
+    const minutes = (past / minute) | 0;
+    const hours = (minutes / 60) | 0;
+    writePair(bytes, at + 8, hours);
+    if (this.#digits > 10) writePair(bytes, at + 10, minutes - 60 * hours);
   }
 
   #turnStart(start: number): void {
     const { bytes } = this;
     const at = this.#start;
-    const utcDay = Math.floor(start / day);
-    if (utcDay !== this.#utcDay) {
-      this.#utcDay = utcDay;
-      const date = dateOf(utcDay);
-      writeDigits(bytes, at, date.year, 4);
-      writeDigits(bytes, at + 5, date.month, 2);
-      writeDigits(bytes, at + 8, date.day, 2);
+    let past = start - this.#utcDay;
+    if (!(past >= 0 && past < day)) {
+      this.#utcDay = Math.floor(start / day) * day;
+      past = start - this.#utcDay;
+      const date = new Date(start);
+      writeDigits(bytes, at, date.getUTCFullYear(), 4);
+      writePair(bytes, at + 5, date.getUTCMonth() + 1);
+      writePair(bytes, at + 8, date.getUTCDate());
     }
-    const past = start - utcDay * day;
-    writeDigits(bytes, at + 11, Math.floor(past / hour), 2);
-    writeDigits(bytes, at + 14, Math.floor((past % hour) / minute), 2);
-    writeDigits(bytes, at + 17, Math.floor((past % minute) / 1000), 2);
+    const seconds = (past / 1000) | 0;
+    const minutes = (seconds / 60) | 0;
+    const hours = (minutes / 60) | 0;
+    writePair(bytes, at + 11, hours);
+    writePair(bytes, at + 14, minutes - 60 * hours);
+    // Zones had offsets with parts of a minute until 1972.
+    const second = seconds - 60 * minutes;
+    if (second !== this.#second) writePair(bytes, at + 17, (this.#second = second));
   }
 }
 
@@ -123,10 +138,11 @@ function pushedText(at: number): string {
   return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** The calendar day of a number of days since 1970. */
-function dateOf(days: number): { year: number; month: number; day: number } {
-  const date = new Date(days * day);
-  return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
+/** Writes two digits. */
+function writePair(bytes: Uint8Array, at: number, value: number): void {
+  const tens = (value / 10) | 0;
+  bytes[at] = zero + tens;
+  bytes[at + 1] = zero + value - 10 * tens;
 }
 
 function writeDigits(bytes: Uint8Array, at: number, value: number, count: number): void {

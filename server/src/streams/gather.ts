@@ -28,6 +28,9 @@ export interface StreamRun {
   pushedAt: number;
 }
 
+/** Values that space is made for at once, at most: 1 MB. */
+const spaceMax = 65_536;
+
 /** Values between two positions, as they are gathered. */
 export class Gathering {
   readonly db: Db;
@@ -46,6 +49,10 @@ export class Gathering {
   position: Position;
   readonly runs: StreamRun[] = [];
   count = 0;
+  #starts = new Float64Array(0);
+  #values = new Float64Array(0);
+  /** Of both. */
+  #used = 0;
   readonly #seen = new Map<string, SeenRoot | null>();
 
   constructor(about: {
@@ -88,42 +95,50 @@ export class Gathering {
   add(
     block: { gran: number; period: number; values: Float64Array },
     { from, to, isTold }: { from: number; to: number; isTold: (slot: number) => boolean },
-    about: { root: SeenRoot; series: SeriesInfo; updated: (slot: number) => boolean; pushedAt: number },
+    about: { root: SeenRoot; series: SeriesInfo; updated: boolean; pushedAt: number },
   ): number {
     const startOf = startsOf(block, about.root.timezone);
     let slot = from;
     while (slot < to && this.room > 0) {
       const most = Math.min(this.room, to - slot);
-      const starts = new Float64Array(most);
-      const values = new Float64Array(most);
+      const { starts, values } = this.#space(most);
       let n = 0;
       let updated = false;
       for (; slot < to && n < most; slot++) {
         const value = block.values[slot]!;
         const isNull = Number.isNaN(value);
         if (isNull && !isTold(slot)) continue;
-        const isUpdated = isNull || about.updated(slot);
+        const isUpdated = isNull || about.updated;
         // A run is updated or not as a whole.
         if (n > 0 && isUpdated !== updated) break;
         updated = isUpdated;
         starts[n] = startOf(slot);
         values[n++] = value;
       }
-      if (n > 0) this.#push(block.gran, { starts, values, n }, { ...about, updated });
+      if (n > 0) this.#push(block.gran, n, { ...about, updated });
     }
     return slot;
   }
 
+  /** Room for so many values. Few large arrays, of which runs take parts, are cheaper than an array for each run. */
+  #space(most: number): { starts: Float64Array; values: Float64Array } {
+    if (this.#used + most > this.#values.length) {
+      const length = Math.max(most, Math.min(this.room, spaceMax));
+      this.#starts = new Float64Array(length);
+      this.#values = new Float64Array(length);
+      this.#used = 0;
+    }
+    return { starts: this.#starts.subarray(this.#used), values: this.#values.subarray(this.#used) };
+  }
+
   #push(
     gran: number,
-    { starts, values, n }: { starts: Float64Array; values: Float64Array; n: number },
-    {
-      root,
-      series,
-      updated,
-      pushedAt,
-    }: { root: SeenRoot; series: SeriesInfo; updated: boolean; pushedAt: number },
+    n: number,
+    about: { root: SeenRoot; series: SeriesInfo; updated: boolean; pushedAt: number },
   ): void {
+    const { root, series, updated, pushedAt } = about;
+    const from = this.#used;
+    this.#used += n;
     this.room -= n;
     this.count += n;
     this.position.pushed = Math.max(this.position.pushed, pushedAt);
@@ -135,8 +150,8 @@ export class Gathering {
       metric: series.metric,
       currency: series.currency,
       granularity: granularityOf(gran),
-      starts: starts.subarray(0, n),
-      values: values.subarray(0, n),
+      starts: this.#starts.subarray(from, this.#used),
+      values: this.#values.subarray(from, this.#used),
       updated,
       pushedAt: this.position.pushed,
     });

@@ -20,6 +20,9 @@ const blocksMax = 256;
 /** A block of hours holds at most so many values; most hold fewer. */
 const blockValues = 700;
 
+/** Values of the block that is at work: they are copied at once. */
+const scratch = new Float64Array(1_024);
+
 type Place = NonNullable<HistoryPosition["from"]>;
 
 /**
@@ -127,9 +130,9 @@ function gatherBlock(
   // Whoever gets everything once more may hold values that were removed since.
   const written = gathering.start.phase === "first" ? undefined : writtenSlots(block);
   const slot = gathering.add(
-    { gran: block.gran, period: block.period, values: valuesOfBlock(block) },
+    { gran: block.gran, period: block.period, values: valuesOfBlock(block, scratch) },
     { from, to, isTold: (at) => written?.[at] === 1 },
-    { root: gathering.root(series.meterId), series, updated: () => false, pushedAt },
+    { root: gathering.root(series.meterId), series, updated: false, pushedAt },
   );
   const { seriesId, gran, period } = block;
   return slot < slots ? { seriesId, gran, period, slot } : { seriesId, gran, period: period + 1, slot: 0 };

@@ -93,7 +93,7 @@ class LogReader {
       {
         root: gathering.root(series.meterId),
         series,
-        updated: () => entry.replaced,
+        updated: entry.replaced,
         // The last entry of a transaction carries its time, those before it a little less.
         pushedAt: Math.ceil(entry.off / 1000),
       },
