@@ -74,25 +74,26 @@ async function* eventsOf(response: Response): AsyncGenerator<EventSourceMessage>
 const isFree = async (stream: string) =>
   (await t.db.one<{ free: boolean }>(sql`select lease is null as free from stream where id = ${stream}`))
     .free;
+const isTaken = (stream: string) => vi.waitUntil(async () => !(await isFree(stream)), { timeout: 10_000 });
 const numbersOf = (batch: Batch) => valuesOf(batch).map((one) => one.value);
 
 describe("a long poll", () => {
   test("ends with the first change", async () => {
-    const { ask, write } = await setting();
+    const { ask, write, stream } = await setting();
     const waiting = ask("/consume?wait=50", { method: "POST" });
-    await vi.waitUntil(async () => (await ask("/consume", { method: "POST" })).status === 429);
+    await isTaken(stream);
     await write(5);
     const answer = (await (await waiting).json()) as { data: Batch };
     expect(numbersOf(answer.data)).toEqual([5]);
   });
 
   test("ends when a meter with history comes", async () => {
-    const { ask, write, token, meter } = await setting();
+    const { ask, write, token, meter, stream } = await setting();
     const put = (box: string) => t.call("PUT", `/meters/${meter.id}`, { token, body: { box } });
     await put("inbox");
     await write(6);
     const waiting = ask("/consume?wait=50", { method: "POST" });
-    await vi.waitUntil(async () => (await ask("/consume", { method: "POST" })).status === 429);
+    await isTaken(stream);
     await put("active");
     expect(numbersOf(((await (await waiting).json()) as { data: Batch }).data)).toEqual([6]);
   });
@@ -112,10 +113,10 @@ describe("a long poll", () => {
     const { ask, stream } = await setting();
     const client = new AbortController();
     const waiting = ask("/consume?wait=50", { method: "POST", signal: client.signal });
-    await vi.waitUntil(async () => !(await isFree(stream)));
+    await isTaken(stream);
     client.abort();
     await expect(waiting).rejects.toThrow();
-    await vi.waitUntil(() => isFree(stream));
+    await vi.waitUntil(() => isFree(stream), { timeout: 10_000 });
   });
 });
 
@@ -158,7 +159,7 @@ describe("events", () => {
     expect(numbersOf(JSON.parse(second.data))).toEqual([3]);
     expect(Number(second.id)).toBe(JSON.parse(second.data).offset);
     client.abort();
-    await vi.waitUntil(() => isFree(stream));
+    await vi.waitUntil(() => isFree(stream), { timeout: 10_000 });
     expect((await t.call("GET", `/streams/${stream}`, { token })).json.data.last_offset).toBe(null);
     const again = await ask("/events?wait=0", { headers: { "Last-Event-ID": first.id! } });
     const rest: EventSourceMessage[] = [];
@@ -200,7 +201,7 @@ describe("events", () => {
     const end = (await events.next()).value as EventSourceMessage;
     expect([end.event, JSON.parse(end.data).code]).toEqual(["end", 403]);
     expect((await events.next()).done).toBe(true);
-    await vi.waitUntil(() => isFree(stream));
+    await vi.waitUntil(() => isFree(stream), { timeout: 10_000 });
   });
 
   test("end when the stream is deleted", async () => {
