@@ -131,6 +131,14 @@ export async function partRange(db: Queryable, accountId: string): Promise<numbe
   return Array.from({ length: row.parts }, (_, i) => row.part + i);
 }
 
+/** The first of the parts of each of these accounts, by account. */
+export async function firstParts(db: Queryable, accountIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await db.rows<{ id: string; part: number }>(
+    sql`select id, part from account where id = ${any(accountIds)}`,
+  );
+  return new Map(rows.map((row) => [row.id, row.part]));
+}
+
 export interface NewAccount extends Partial<Profile> {
   name: string;
   /** The account that will manage this one; without, the account stands by itself. */

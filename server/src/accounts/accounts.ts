@@ -6,6 +6,7 @@ export {
   accountByUsername,
   accountRefs,
   createAccount,
+  firstParts,
   managerOf,
   manages,
   type NewAccount,

@@ -1,10 +1,9 @@
-import { type Head, headsOf } from "../changes/changes.ts";
 import { type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
-import { Gathering, type StreamRun } from "./gather.ts";
-import { gatherHistory } from "./history.ts";
+import { newConsumption, sameConsumption } from "./consumption.ts";
+import { newInvoices, sameInvoices } from "./invoice-batch.ts";
 import { type Lease, takeLease } from "./lease.ts";
-import { gatherLog } from "./log.ts";
+import type { Content, Found } from "./piece.ts";
 import { beginning, type Position } from "./position.ts";
 import {
   type Batch,
@@ -15,18 +14,13 @@ import {
   type Stream,
   streamById,
 } from "./stream.ts";
-import { holdStream, takeUp } from "./take-up.ts";
+import { holdStream } from "./take-up.ts";
 
 /** One batch of a stream. */
-export interface Cut {
+export interface Cut extends Content {
   /** What to send next time: everything up to here was given out. */
   offset: number;
   resource: Resource;
-  runs: StreamRun[];
-  /** Invoices as the API shows them. */
-  invoices: unknown[];
-  /** Values, or invoices. */
-  count: number;
 }
 
 /** There is nothing behind an offset now. */
@@ -71,37 +65,25 @@ export async function cutBehind(
   let now = stream;
   for (let from = after; ; ) {
     const known = await batchAfter(deps.db, stream.id, from);
-    const again = known === undefined ? undefined : await giveAgain(deps, now, known);
-    if (again !== undefined && again.count > 0) return again;
-    // Everything in that batch may not be read any more: what follows it is next.
-    if (again !== undefined) from = again.offset;
-    else {
-      const made = await cutNew(deps, { stream: now, lease }, { after: from, limit });
-      now = made.stream;
-      if (made.cut !== null) return made.cut;
-      if (!made.more) return { stream: now, log: made.position.log };
+    const again = known === undefined ? undefined : await sameContent(deps.db, now, known);
+    if (known !== undefined && again !== undefined) {
+      if (again.count > 0) return { offset: known.off, resource: stream.resource, ...again };
+      // Everything in that batch may not be read any more: what follows it is next.
+      from = known.off;
+      continue;
     }
+    const made = await cutNew(deps, { stream: now, lease }, { after: from, limit });
+    now = made.stream;
+    if (made.cut !== null) return made.cut;
+    if (!made.more) return { stream: now, log: made.position.log };
   }
 }
 
-/** A batch that was issued before; `undefined` when the log does not reach back to it. */
-async function giveAgain({ db }: Deps, stream: Stream, batch: Batch): Promise<Cut | undefined> {
-  const { start, position } = batch;
-  const gathering = new Gathering({ db, stream, start, end: position, heads: new Map(), limit: 0 });
-  if (start.phase === "log") await gatherLog(gathering);
-  await gatherHistory(gathering, start.phase === "first" ? stream.created : batch.created);
-  const moved = Object.keys(position.log).filter((part) => position.log[part] !== start.log[part]);
-  // Looked at after the entries were read: what is purged meanwhile may be missing.
-  if (hasGap(start, await headsOf(db, moved.map(Number)))) return undefined;
-  return cutOf(stream, gathering, batch.off);
-}
-
-function hasGap({ log }: Position, heads: readonly Head[]): boolean {
-  return heads.some(({ part, purged }) => log[part] !== undefined && purged > log[part]);
-}
-
-function cutOf(stream: Stream, { runs, count }: Gathering, offset: number): Cut {
-  return { offset, resource: stream.resource, runs, invoices: [], count };
+/** What a batch that was issued before holds; `undefined` when it cannot be told any more. */
+function sameContent(db: Db, stream: Stream, batch: Batch): Promise<Content | undefined> {
+  return stream.resource === "invoices"
+    ? sameInvoices(db, stream, batch)
+    : sameConsumption(db, stream, batch);
 }
 
 interface Made {
@@ -115,57 +97,27 @@ interface Made {
 /** Cuts a new batch behind an offset, or moves the position of the offset past what the stream does not carry. */
 async function cutNew(deps: Deps, held: Held, about: { after: number; limit: number }): Promise<Made> {
   const { db, clock } = deps;
-  const { lease } = held;
+  const { stream: known, lease } = held;
+  const { after, limit } = about;
   const now = clock.now();
-  const from = await batchAt(db, held.stream.id, about.after);
-  const behind = from?.position ?? beginning("again", 0);
-  const stream = await takeUp(db, held.stream, { lease: lease.token, done: behind.history.done });
-  // Before any value is read: what is committed later lies behind these.
-  const heads = new Map((await headsOf(db, stream.parts)).map((head) => [head.part, head]));
-  const start = hasGap(behind, [...heads.values()])
-    ? beginning("again", behind.pushed)
-    : structuredClone(behind);
-  for (const part of stream.parts) start.log[part] ??= heads.get(part)?.off ?? 0;
-  const gathering = new Gathering({ db, stream, start, end: null, heads, limit: about.limit });
-  const more = await gather(gathering, { limit: about.limit, now });
-  const moved = Object.keys(start.log).filter((part) => gathering.position.log[part] !== start.log[part]);
-  if (hasGap(start, await headsOf(db, moved.map(Number)))) {
-    return { cut: null, more: true, stream, position: behind };
-  }
-  const offset = await keep(db, { stream, lease }, { after: about.after, gathering, now });
-  const cut = gathering.count === 0 ? null : cutOf(stream, gathering, offset);
-  return { cut, more, stream, position: gathering.position };
-}
-
-/** Gathers what lies behind a position; returns whether there may be more. */
-async function gather(
-  gathering: Gathering,
-  { limit, now }: { limit: number; now: number },
-): Promise<boolean> {
-  const { position, start, stream } = gathering;
-  let more = false;
-  if (start.phase === "log") {
-    const isPending = start.history.from !== null || start.history.done < stream.seq;
-    // Meters that come later, with years of history, must not keep the changes of the others waiting.
-    if (isPending) gathering.room = Math.ceil(limit / 2);
-    more = await gatherLog(gathering);
-    gathering.room = limit - gathering.count;
-  }
-  await gatherHistory(gathering, start.phase === "first" ? stream.created : now);
-  const { history } = position;
-  if (history.from !== null || history.done < stream.seq || stream.filledPart !== null) return true;
-  if (position.phase === "log") return more;
-  position.phase = "log";
-  return true;
+  const behind = (await batchAt(db, known.id, after))?.position ?? beginning("again", 0);
+  const found =
+    known.resource === "invoices"
+      ? await newInvoices(db, known, { behind, limit })
+      : await newConsumption(db, known, { behind, lease: lease.token, limit, now });
+  const { stream, start, position, more, ...content } = found;
+  const offset = await keep(db, { stream, lease }, { after, found, now });
+  const cut = content.count === 0 ? null : { offset, resource: stream.resource, ...content };
+  return { cut, more, stream, position };
 }
 
 /** Stores what a new batch is, or how far the offset before it reaches; returns the offset of the batch. */
 async function keep(
   db: Db,
   { stream, lease }: Held,
-  { after, gathering, now }: { after: number; gathering: Gathering; now: number },
+  { after, found, now }: { after: number; found: Found; now: number },
 ): Promise<number> {
-  const { start, position, count } = gathering;
+  const { start, position, count } = found;
   const end = JSON.stringify(position);
   return db.transaction(async (tx) => {
     await holdStream(tx, stream.id, lease.token);

@@ -1,5 +1,7 @@
 import { entriesAfter, headsOf } from "../changes/changes.ts";
-import type { Queryable } from "../platform/db.ts";
+import type { Db } from "../platform/db.ts";
+import { waitingInvoices } from "./invoice-batch.ts";
+import type { Position } from "./position.ts";
 import { batchAt, type Stream } from "./stream.ts";
 
 /** Entries are counted up to here. */
@@ -16,26 +18,40 @@ export interface Lag {
 }
 
 /** Measures the lag of a stream now. */
-export async function lagOf(db: Queryable, stream: Stream, now: number): Promise<Lag> {
+export async function lagOf(db: Db, stream: Stream, now: number): Promise<Lag> {
   const position = (await batchAt(db, stream.id, stream.lastOffset ?? 0))?.position;
-  const history =
-    position === undefined ||
-    position.phase !== "log" ||
-    position.history.done < stream.seq ||
-    stream.filledPart !== null;
-  let oldest = history && position?.phase !== "log" ? stream.created : now;
+  if (position === undefined) return lag(now, { oldest: stream.created, entries: 0, history: true });
+  return stream.resource === "invoices"
+    ? invoiceLag(db, stream, { position, now })
+    : consumptionLag(db, stream, { position, now });
+}
+
+interface Place {
+  position: Position;
+  now: number;
+}
+
+async function invoiceLag(db: Db, stream: Stream, { position, now }: Place): Promise<Lag> {
+  const { oldest, count } = await waitingInvoices(db, stream, position);
+  return lag(now, { oldest: oldest ?? now, entries: count, history: position.phase !== "log" });
+}
+
+async function consumptionLag(db: Db, stream: Stream, { position, now }: Place): Promise<Lag> {
+  const isFirst = position.phase !== "log";
+  const history = isFirst || position.history.done < stream.seq || stream.filledPart !== null;
+  let oldest = isFirst ? stream.created : now;
   let entries = 0;
   for (const head of await headsOf(db, stream.parts)) {
-    const after = position?.log[head.part];
+    const after = position.log[head.part];
     if (after === undefined || head.off <= after || entries >= entriesMax) continue;
-    const found = await entriesAfter(db, {
-      part: head.part,
-      after,
-      upTo: head.off,
-      limit: entriesMax - entries,
-    });
+    const question = { part: head.part, after, upTo: head.off, limit: entriesMax - entries };
+    const found = await entriesAfter(db, question);
     entries += found.length;
     if (found.length > 0) oldest = Math.min(oldest, found[0]!.off / 1000);
   }
-  return { seconds: Math.max(0, Math.round((now - oldest) / 1000)), entries, history };
+  return lag(now, { oldest, entries, history });
+}
+
+function lag(now: number, { oldest, ...rest }: { oldest: number; entries: number; history: boolean }): Lag {
+  return { seconds: Math.max(0, Math.round((now - oldest) / 1000)), ...rest };
 }

@@ -16,6 +16,8 @@ export interface Position {
   entry: { part: number; off: number; slots: number } | null;
   /** Changes of meters with a higher number are left out as far as their history holds them. */
   base: number;
+  /** What was asked of the log of invoices for the batch that begins here: the same question finds the same ones. */
+  invoices: { part: number; upTo: number; limit: number } | null;
   /** `pushed_at` of the last value, epoch ms: it never goes back. */
   pushed: number;
 }
@@ -38,6 +40,7 @@ export function beginning(phase: "first" | "again", pushed: number): Position {
     log: {},
     entry: null,
     base: 0,
+    invoices: null,
     pushed,
   };
 }

@@ -48,7 +48,8 @@ async function positionOf(
   const everything = beginning("again", Math.max(now, current?.pushed ?? 0));
   if (from === null || current === undefined || current.phase !== "log") return everything;
   const since = (from - transactionMs) * 1000;
-  const heads = await headsOf(db, stream.parts);
+  // The log of invoices is never purged.
+  const heads = stream.resource === "invoices" ? [] : await headsOf(db, stream.parts);
   if (heads.some((head) => head.purged > since)) return everything;
   const log: Record<string, number> = {};
   // Never forward: what the consumer has not confirmed yet comes in any case.

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { invoiceView } from "../invoices/invoices.ts";
 import { timestampText } from "../platform/http/schema.ts";
 import { formatTimestamp } from "../platform/time/timestamp.ts";
 import type { Lag } from "./lag.ts";
@@ -40,36 +41,36 @@ export const viewStream = (stream: Stream, lag: Lag) => ({
   lag,
 });
 
+const valuesRecord = z.object({
+  meter: z.object({
+    _id: z.string(),
+    ean: z.string().nullable(),
+    timezone: z.string(),
+    root_id: z.string(),
+  }),
+  values: z.array(
+    z.object({
+      value: z.number().nullable().meta({ description: "Null: the value was removed." }),
+      granularity: z.string(),
+      metric: z.string(),
+      updated: z.boolean().meta({ description: "An earlier value was replaced or removed." }),
+      period: z.string().meta({
+        description: "YYYYMM, YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHmm, in the meter's time zone.",
+      }),
+      pushed_at: z.string().meta({ description: "When it entered the stream, UTC: `2019-03-19 09:20:35`." }),
+      start: timestampText().meta({ description: "First instant of the period." }),
+      currency: z.string().optional().meta({ description: "Only of costs." }),
+    }),
+  ),
+});
+
+const goneInvoice = z.object({ _id: z.string(), status: z.literal("deleted"), results: z.array(z.never()) });
+
 /** What `consume` answers. */
 export const batchView = z.object({
   offset: z.number().nullable().meta({ description: "What to send next time." }),
   resource,
   records: z
-    .array(
-      z.object({
-        meter: z.object({
-          _id: z.string(),
-          ean: z.string().nullable(),
-          timezone: z.string(),
-          root_id: z.string(),
-        }),
-        values: z.array(
-          z.object({
-            value: z.number().nullable().meta({ description: "Null: the value was removed." }),
-            granularity: z.string(),
-            metric: z.string(),
-            updated: z.boolean().meta({ description: "An earlier value was replaced or removed." }),
-            period: z.string().meta({
-              description: "YYYYMM, YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHmm, in the meter's time zone.",
-            }),
-            pushed_at: z
-              .string()
-              .meta({ description: "When it entered the stream, UTC: `2019-03-19 09:20:35`." }),
-            start: timestampText().meta({ description: "First instant of the period." }),
-            currency: z.string().optional().meta({ description: "Only of costs." }),
-          }),
-        ),
-      }),
-    )
-    .meta({ description: "Empty: there is nothing new." }),
+    .array(z.union([valuesRecord, invoiceView, goneInvoice]))
+    .meta({ description: "Meters with values, or invoices. Empty: there is nothing new." }),
 });
