@@ -14,6 +14,7 @@ import { makeMetrics } from "./platform/metrics.ts";
 import { schemaVersion } from "./platform/migrate.ts";
 import { Problem } from "./platform/problem.ts";
 import { version } from "./settings.ts";
+import { streamTotals, watchStreams } from "./streams/streams.ts";
 import { watchWebhooks } from "./webhooks/webhooks.ts";
 
 /** Waiting jobs older than this make the server not ready: workers are missing or stuck. */
@@ -23,6 +24,7 @@ const lagSecondsMax = 600;
 export function makeApp(config: Config, deps: Deps): FastifyInstance {
   const metrics = makeMetrics({ version, process: true });
   watchJobs(metrics, () => jobLag(deps.db));
+  watchStreams(metrics, () => streamTotals(deps.db, deps.clock.now()));
   watchWebhooks(metrics, deps.db);
   const { ratePerSecond, rateBurst, trustedProxies } = config;
   return buildServer({

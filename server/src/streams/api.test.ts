@@ -3,8 +3,11 @@ import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { endpoints } from "../app.ts";
 import { purgePart } from "../changes/changes.ts";
 import { sql } from "../platform/db.ts";
+import { JsonBytes } from "../platform/value-json.ts";
+import { writeBatch } from "./batch-json.ts";
 import { consume, drain, hoursFrom, newConsumer, newRoot, newStream, store, valuesOf } from "./harness.ts";
 import { purgeBatches } from "./jobs.ts";
+import { streamTotals } from "./streams.ts";
 
 let t: TestApi;
 beforeAll(async () => {
@@ -422,9 +425,51 @@ describe("lag", () => {
     await store(t, meter, { starts: [midnight], values: [5] });
     t.clock.advance(30_000);
     expect(await lag()).toEqual({ seconds: 30, entries: 1, history: false });
+    const all = async () => (await streamTotals(t.db, t.clock.now()))[0]!;
+    expect((await all()).streams).toBeGreaterThan(100);
+    expect((await all()).oldestSeconds).toBeGreaterThanOrEqual(30);
     const batch = await consume(t, "lag", stream, { offset });
     expect((await lag()).seconds).toBe(30);
     await t.call("POST", `/streams/${stream}/commit`, { token: "lag", body: { offset: batch.offset } });
     expect(await lag()).toEqual({ seconds: 0, entries: 0, history: false });
+  });
+
+  test("of all streams together is that of the last one", async () => {
+    const only = await testApi({ endpoints });
+    const account = await newConsumer(only, "only");
+    const meter = await newRoot(only, account);
+    const lag = async () => (await streamTotals(only.db, only.clock.now()))[0];
+    expect(await lag()).toEqual({ kind: "consumer", streams: 0, oldestSeconds: 0 });
+    const [a, b] = [await newStream(only, "only"), await newStream(only, "only")];
+    only.clock.advance(9_000);
+    expect(await lag()).toEqual({ kind: "consumer", streams: 2, oldestSeconds: 9 });
+    for (const stream of [a, b]) await drain(only, "only", stream);
+    expect((await lag())!.oldestSeconds).toBe(0);
+    await store(only, meter, { starts: [midnight], values: [1] });
+    only.clock.advance(5_000);
+    const { offset } = await drain(only, "only", a);
+    await only.call("POST", `/streams/${a}/commit`, { token: "only", body: { offset } });
+    expect((await lag())!.oldestSeconds).toBe(5);
+    const rest = await drain(only, "only", b);
+    await only.call("POST", `/streams/${b}/commit`, { token: "only", body: { offset: rest.offset } });
+    expect((await lag())!.oldestSeconds).toBe(0);
+    await only.close();
+  });
+});
+
+describe("invoices", () => {
+  test("have a stream of their own; it is empty without them", async () => {
+    await newConsumer(t, "billed");
+    const stream = await newStream(t, "billed", { resource: "invoices" });
+    expect(await consume(t, "billed", stream)).toEqual({ offset: null, resource: "invoices", records: [] });
+    const { lag } = (await t.call("GET", `/streams/${stream}`, { token: "billed" })).json.data;
+    expect(lag).toEqual({ seconds: 0, entries: 0, history: false });
+  });
+
+  test("are written as the API shows them", () => {
+    const json = new JsonBytes();
+    writeBatch(json, { offset: 5, resource: "invoices", runs: [], invoices: [{ a: 1 }, { b: 2 }] });
+    const data = JSON.parse(json.finish().toString());
+    expect(data).toEqual({ offset: 5, resource: "invoices", records: [{ a: 1 }, { b: 2 }] });
   });
 });

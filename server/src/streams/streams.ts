@@ -13,3 +13,4 @@ export {
   removeStream,
   type Stream,
 } from "./stream.ts";
+export { streamTotals, watchStreams } from "./totals.ts";
