@@ -149,19 +149,20 @@ const calculate = endpoint({
     const meters = await pricedMeters(deps.db, who, { ids: body.meters, model: use.model });
     const periods = parsePeriods(body.period);
     const now = deps.clock.now();
-    const asked = meters.map((meter) => periods.map((period) => daysOfPeriod(meter.timezone, period, now)));
-    const reads = meters.flatMap(({ timezone }, i) =>
-      asked[i]!.map((days) => readsOf(timezone, days, use.model.components)),
+    // Meters are many, their zones are few.
+    const zones = new Map(
+      [...new Set(meters.map((meter) => meter.timezone))].map((zone) => {
+        const days = periods.map((period) => daysOfPeriod(zone, period, now));
+        const reads = days.map((each) => readsOf(zone, each, use.model.components));
+        return [zone, { days, reads: reads.reduce((sum, each) => sum + each, 0) }];
+      }),
     );
-    refuseTooMuch(
-      reads.reduce((sum, each) => sum + each, 0),
-      "period",
-      deps,
-    );
+    const reads = meters.reduce((sum, { timezone }) => sum + zones.get(timezone)!.reads, 0);
+    refuseTooMuch(reads, "period", deps);
     const answers: z.output<typeof meterCost>[] = [];
     for (const [i, meter] of meters.entries()) {
       const costs = [];
-      for (const days of asked[i]!) {
+      for (const days of zones.get(meter.timezone)!.days) {
         const months = await calculateDays(deps.db, use, { meter, days });
         costs.push({
           ...instants(meter.timezone, days),

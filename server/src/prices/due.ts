@@ -127,15 +127,17 @@ async function readSome(db: Db, { part, off }: Cursor): Promise<number | null> {
 
 /** All months of all followed meters of a part until an offset, which is a time in microseconds. */
 async function allFollowed(tx: Tx, part: number, off: number): Promise<DueMonths[]> {
-  const zones = await zonesOfFollowed(tx, part);
+  const rows = await tx.rows<{ meter_id: string }>(
+    sql`select meter_id from calculation where part = ${part}`,
+  );
   const to = monthAt("UTC", off / 1000 + dayMs);
-  return [...zones.keys()].map((meterId) => ({ meterId, from: 0, to }));
+  return rows.map((row) => ({ meterId: row.meter_id, from: 0, to }));
 }
 
 /** The months of followed meters that changes are about. */
 async function changedMonths(tx: Tx, part: number, changes: readonly Change[]): Promise<DueMonths[]> {
-  const zones = await zonesOfFollowed(tx, part);
   const series = await seriesById(tx, part, [...new Set(changes.map((change) => change.seriesId))]);
+  const zones = await zonesOfFollowed(tx, [...new Set([...series.values()].map((each) => each.meterId))]);
   return changes.flatMap((change) => {
     const about = series.get(change.seriesId);
     const zone = about === undefined ? undefined : zones.get(about.meterId);
@@ -148,9 +150,9 @@ async function changedMonths(tx: Tx, part: number, changes: readonly Change[]): 
   });
 }
 
-async function zonesOfFollowed(tx: Tx, part: number): Promise<Map<string, string>> {
+async function zonesOfFollowed(tx: Tx, ids: readonly string[]): Promise<Map<string, string>> {
   const followed = await tx.rows<{ meter_id: string }>(
-    sql`select meter_id from calculation where part = ${part}`,
+    sql`select meter_id from calculation where meter_id = ${any(ids)}`,
   );
   const roots = await rootMeters(
     tx,

@@ -4,6 +4,7 @@ import type { TestApi } from "../../../test/harness/api.ts";
 import { newMeter } from "../../../test/harness/meters.ts";
 import { purgeChanges } from "../changes/changes.ts";
 import { rootMeters } from "../meters/meters.ts";
+import { sql } from "../platform/db.ts";
 import { granuleStarts } from "../platform/time/granule.ts";
 import { type Batch, gridOf, ingest, ingestIn, query, undoImport } from "../series/series.ts";
 import { modelOf, monthOf, type PriceWorld, priceWorld, spanOfMonth } from "./harness.ts";
@@ -237,6 +238,24 @@ describe("time", () => {
       expect(await one.cost(text)).toBe(31);
     }
   });
+});
+
+test("a meter that fails does not keep the others waiting, and is tried again", async () => {
+  const [bad, good] = [await priced([fee]), await priced([fee])];
+  await bad.attach();
+  await good.attach();
+  const spoil = (components: string) =>
+    api.db.run(sql`update price_model set components = ${components}::jsonb where id = ${bad.model}`);
+  await spoil(
+    '[{"kind": "fixed", "name": "F", "metric": "grid_subscription", "price": "much", "per": "year"}]',
+  );
+  await expect(run()).rejects.toThrow("1 meters failed");
+  expect(await good.cost("202501")).toBe(31);
+  await spoil(
+    '[{"kind": "fixed", "name": "F", "metric": "grid_subscription", "price": "7", "per": "month"}]',
+  );
+  await run();
+  expect(await bad.cost("202501")).toBe(7);
 });
 
 test("uploaded prices make the months due whose hours they price", async () => {

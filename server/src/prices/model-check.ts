@@ -1,19 +1,19 @@
-import type { Queryable } from "../platform/db.ts";
+import type { Tx } from "../platform/db.ts";
 import { type FieldErrors, notFound, Problem } from "../platform/problem.ts";
 import { isZone } from "../platform/time/zone.ts";
 import type { BoundComponent, Component, Conditions } from "./component.ts";
 import { common, type Days, dayOf, monthOfDay, readDays } from "./days.ts";
 import type { ModelFields } from "./model.ts";
-import { seriesOfAccount } from "./price-series.ts";
+import { holdSeries } from "./price-series.ts";
 
 /** Says what is wrong, at a path below the body. */
 type Complain = (path: string, message: string) => void;
 
 /**
  * Checks what a schema cannot say of a model: components against each other, its kind of contract and its price
- * series. @throws Problem with all complaints; 404 for a price series that is not the account's
+ * series, which are held until the end of the transaction. @throws Problem with all complaints; 404 for a price series that is not the account's
  */
-export async function checkModel(db: Queryable, accountId: string, fields: ModelFields): Promise<void> {
+export async function checkModel(tx: Tx, accountId: string, fields: ModelFields): Promise<void> {
   const errors: FieldErrors = {};
   const complain: Complain = (path, message) => void (errors[path] ??= []).push(message);
   if (fields.timezone !== null && !isZone(fields.timezone))
@@ -21,7 +21,7 @@ export async function checkModel(db: Queryable, accountId: string, fields: Model
   unlessWrong(complain, () => fields.period !== null && readDays("period", fields.period));
   for (const [i, day] of fields.holidays.entries()) unlessWrong(complain, () => dayOf(`holidays.${i}`, day));
   checkComponents(fields, complain);
-  await checkSeries(db, accountId, { fields, complain });
+  await checkSeries(tx, accountId, { fields, complain });
   const first = Object.entries(errors)[0];
   if (first !== undefined) throw new Problem("invalid", `${first[0]}: ${first[1][0]}`, { errors });
 }
@@ -151,13 +151,13 @@ function readable(component: Component): Days | undefined {
 }
 
 async function checkSeries(
-  db: Queryable,
+  tx: Tx,
   accountId: string,
   { fields, complain }: { fields: ModelFields; complain: Complain },
 ): Promise<void> {
   const wanted = seriesIn(fields.components);
   if (wanted.length === 0) return;
-  const found = await seriesOfAccount(db, accountId, wanted);
+  const found = await holdSeries(tx, accountId, wanted);
   for (const [i, component] of fields.components.entries()) {
     if (component.kind !== "spot") continue;
     const series = found.get(component.series);

@@ -47,6 +47,16 @@ export async function seriesOfAccount(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** `seriesOfAccount`, held until the end of the transaction: none of them is deleted meanwhile. */
+export async function holdSeries(
+  tx: Tx,
+  accountId: string,
+  ids: readonly string[],
+): Promise<Map<string, PriceSeries>> {
+  await tx.rows(sql`select id from price_series where id = ${any(ids)} order by id for share`);
+  return seriesOfAccount(tx, accountId, ids);
+}
+
 /** Lengths of the prices of some series, whoever holds them. */
 export async function granularitiesOf(
   db: Queryable,

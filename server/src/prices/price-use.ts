@@ -84,7 +84,10 @@ export async function calculateDays(
   return months;
 }
 
-/** How many values and lines the calculation of some days reads and gives at most. */
+/** An answer writes so much more for a line than for a value. */
+const valuesPerLine = 10;
+
+/** How much the calculation of some days reads and answers, in values. */
 export function readsOf(
   zone: string,
   { from, to }: { from: number; to: number },
@@ -93,7 +96,7 @@ export function readsOf(
   if (to <= from) return 0;
   const months = monthOfDay(to - 1) - monthOfDay(from) + 1;
   const span = { from: dayStart(zone, from), to: dayStart(zone, to) };
-  return valuesRead(zone, span, components) + months * components.length;
+  return valuesRead(zone, span, components) + months * components.length * valuesPerLine;
 }
 
 /** Refuses what is too much for one request, before any of the work. */

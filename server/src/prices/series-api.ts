@@ -142,14 +142,18 @@ const remove = endpoint({
   params: oneSeries,
   reply: z.undefined(),
   async handle({ who, params }, { db }) {
-    const series = await ownSeries(db, who.accountId, params.id);
-    const models = await modelsWith(db, series);
-    if (models.length > 0)
-      throw new Problem(
-        "conflict",
-        `The price model ${models[0]} names this series; change or delete it first`,
-      );
-    await db.run(sql`delete from price_series where id = ${series.id}`);
+    await db.transaction(async (tx) => {
+      const series = await ownSeries(tx, who.accountId, params.id);
+      // Whoever makes a model that names it waits, or was waited for.
+      await tx.run(sql`select id from price_series where id = ${series.id} for update`);
+      const models = await modelsWith(tx, series);
+      if (models.length > 0)
+        throw new Problem(
+          "conflict",
+          `The price model ${models[0]} names this series; change or delete it first`,
+        );
+      await tx.run(sql`delete from price_series where id = ${series.id}`);
+    });
     return new Message("Deleted price series.");
   },
 });

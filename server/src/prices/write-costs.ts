@@ -23,17 +23,26 @@ interface Named {
 }
 
 /**
- * Calculates the next months that are due of one meter and stores their costs; returns whether there were any. Only
- * what differs from the stored values is written, so repeating changes nothing. Costs that no contract gives any more
- * are removed; delivered ones, those of invoices among them, are left alone.
+ * Calculates the next months that are due of one meter behind `after`, in the order of ids, and stores their costs;
+ * answers that meter, null when there is none. Only what differs from the stored values is written, so repeating
+ * changes nothing. Costs that no contract gives any more are removed; delivered ones, those of invoices among them, are
+ * left alone.
+ *
+ * @param claimed is told which meter it is before anything can fail
  */
-export async function calculateNext(tx: Tx, now: number): Promise<boolean> {
+export async function calculateNext(
+  tx: Tx,
+  { after, now }: { after: string; now: number },
+  claimed: (meterId: string) => void,
+): Promise<{ meterId: string; isDone: boolean } | null> {
   const due = await tx.maybe<Due>(sql`
-    select meter_id, due_from, due_to from calculation where due_from is not null
+    select meter_id, due_from, due_to from calculation where due_from is not null and meter_id > ${after}
     order by meter_id limit 1 for update skip locked`);
-  if (due === undefined) return false;
-  const [meter] = await rootMeters(tx, [due.meter_id]);
-  if (meter === undefined) throw new Error(`meter ${due.meter_id} is gone, its calculation is not`);
+  if (due === undefined) return null;
+  const meterId = due.meter_id;
+  claimed(meterId);
+  const [meter] = await rootMeters(tx, [meterId]);
+  if (meter === undefined) throw new Error(`meter ${meterId} is gone, its calculation is not`);
   const contracts = await contractsOf(tx, meter);
   const back = Math.max(0, ...contracts.map(({ contract }) => monthsBack(contract.components)));
   const last = Math.min(due.due_to + back, monthAt(meter.timezone, now) - 1);
@@ -42,8 +51,8 @@ export async function calculateNext(tx: Tx, now: number): Promise<boolean> {
   const rest = to < last ? to + 1 : null;
   await tx.run(sql`
     update calculation set due_from = ${rest}, due_to = ${rest === null ? null : due.due_to}
-    where meter_id = ${due.meter_id}`);
-  return true;
+    where meter_id = ${meterId}`);
+  return { meterId, isDone: rest === null };
 }
 
 interface Meter {
