@@ -24,8 +24,8 @@ const fee = { kind: "fixed", name: "Fee", metric: "grid_subscription", price: 31
 const use = { kind: "energy", name: "Use", metric: "grid_usage", price: 2 };
 
 /** A meter whose costs are calculated, and how its values are written and read. */
-async function priced(components: readonly object[], period = "20250101-", holder = world.owner) {
-  const made = await newMeter(api, holder, { timezone: zone });
+async function priced(components: readonly object[], period = "20250101-") {
+  const made = await newMeter(api, world.owner, { timezone: zone });
   const [meter] = await rootMeters(api.db, [made.id]);
   const { _id } = await ok("POST", "/price_models", modelOf(components));
   const attach = () => ok("POST", `/meters/${meter!.id}/calculated_metrics`, { metric_model: _id, period });
@@ -93,10 +93,22 @@ describe("the log of changes", () => {
   });
 
   test("a writer that is at work when the calculation begins is not skipped", async () => {
-    const holder = await newAccount(api.deps, { managerId: world.owner.id });
-    const one = await priced([use], "20250101-", holder);
+    const one = await priced([use]);
+    // As if it were the first of its part.
+    await api.db.run(sql`delete from calculation_cursor where part = ${one.meter.part}`);
     const late = await held(one.batch("energy", "202501", [10]));
-    const attached = one.attach();
+    let isAttached = false;
+    const attached = one.attach().then(() => void (isAttached = true));
+    const waits = async () => {
+      const { n } = await api.db.one<{ n: number }>(
+        sql`select count(*) as n from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return n > 0;
+    };
+    // It waits for the writer. One that did not would calculate now, without the value, and begin to read behind it.
+    while (!isAttached && !(await waits()));
+    if (isAttached) await run();
     await late.commit();
     await attached;
     await run();
