@@ -156,7 +156,10 @@ function plainType(schema: Schema): string {
   }
 }
 
-const arrayOf = (item: string) => (/[ |&]/.test(item) && !item.startsWith("{") ? `(${item})[]` : `${item}[]`);
+const arrayOf = (item: string) => (/[ |&]/.test(item) && !isObject(item) ? `(${item})[]` : `${item}[]`);
+/** One type in braces, and not several. */
+const isObject = (text: string) =>
+  text.startsWith("{") && !/\} [|&] /.test(text.replaceAll(/(?<=.)\{[^{}]*\}/g, ""));
 const union = (types: readonly string[]) => [...new Set(types)].join(" | ");
 
 function objectType({ properties = {}, required = [], additionalProperties }: Schema): string {
