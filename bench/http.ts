@@ -18,9 +18,9 @@ const hour = 3_600_000;
 /** The server as users run it, in a process of its own, and a bare Node server that sends the same bytes. */
 export async function http(world: World): Promise<Row[]> {
   const token = await tokenOf(world);
-  const server = await startServer(world);
+  const server = await startServer(world, token);
   const headers = { authorization: `Bearer ${token}` };
-  const origin = `http://127.0.0.1:${port}`;
+  const { origin } = server;
   const base = `${origin}/api/v2`;
   try {
     const rows: Row[] = [];
@@ -51,13 +51,12 @@ export async function http(world: World): Promise<Row[]> {
     rows.push(...(await writes(world, headers)));
     return rows;
   } finally {
-    server.process.kill("SIGTERM");
-    await once(server.process, "exit");
-    rmSync(server.dataDir, { recursive: true, force: true });
+    await server.stop();
   }
 }
 
-async function tokenOf(world: World): Promise<string> {
+/** A token that may do everything in the account. */
+export async function tokenOf(world: World): Promise<string> {
   const keys = await loadKeys({
     db: world.db,
     clock: systemClock,
@@ -69,7 +68,20 @@ async function tokenOf(world: World): Promise<string> {
   });
 }
 
-async function startServer(world: World): Promise<{ process: ChildProcess; dataDir: string }> {
+/** A server over the world, as users run it, and what is asked of it most. */
+export interface BenchServer {
+  origin: string;
+  /** Makes a stream; answers its id. */
+  makeStream(granularity?: string): Promise<string>;
+  /** The answer to a request for a batch. */
+  consume(stream: string, body: object): Promise<Buffer>;
+  /** Delivers one run; answers when it was acknowledged. */
+  deliver(run: object): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Starts a server over the world and waits until it is ready. */
+export async function startServer(world: World, token: string): Promise<BenchServer> {
   const dataDir = join(world.dataDir, "server");
   const child = spawn(process.execPath, ["cli/src/main.ts", "serve"], {
     stdio: ["ignore", "ignore", "inherit"],
@@ -87,10 +99,35 @@ async function startServer(world: World): Promise<{ process: ChildProcess; dataD
   });
   for (let tries = 0; ; tries++) {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-    if (answer?.ok === true) return { process: child, dataDir };
+    if (answer?.ok === true) return serverOf(child, dataDir, token);
     if (tries > 300 || child.exitCode !== null) throw new Error("the server does not become ready");
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+function serverOf(child: ChildProcess, dataDir: string, token: string): BenchServer {
+  const agent = new Agent({ keepAlive: true });
+  const usual = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const post = (path: string, body: object) =>
+    send(agent, port, { path: `/api/v2${path}`, headers: usual, body: JSON.stringify(body) });
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    async makeStream(granularity) {
+      const body = { resource: "consumption", ...(granularity === undefined ? {} : { granularity }) };
+      return JSON.parse((await post("/streams", body)).toString()).data._id;
+    },
+    consume: (stream, body) => post(`/streams/${stream}/consume`, body),
+    async deliver(run) {
+      await post("/batches", { document: { source: "bench" }, runs: [run] });
+      return performance.now();
+    },
+    async stop() {
+      agent.destroy();
+      child.kill("SIGTERM");
+      await once(child, "exit");
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
 }
 
 async function bareRate(body: string): Promise<number> {

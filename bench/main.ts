@@ -2,7 +2,7 @@
  * `npm run bench`: 2,000 meters, a year of hours, on a database of its own with durable settings. Prints each
  * figure beside a bound that was measured in the same run; only the ratio travels between machines.
  *
- * `--meters N` for a smaller run, `--store` or `--http` for one half. `--lists` measures pages of meters instead, at
+ * `--meters N` for a smaller run, `--store`, `--http` or `--streams` for one part. `--lists` measures pages of meters instead, at
  * 100,000 meters and 10,000 tree nodes: `--rounds N` each, on the server of `--url` when given. `--codec` measures
  * packing alone.
  */
@@ -11,6 +11,7 @@ import { http } from "./http.ts";
 import { lists } from "./lists.ts";
 import { comparison, type PeerTable, peers } from "./peers.ts";
 import { corrections, deliveries, load, type Row, reads } from "./store.ts";
+import { streams } from "./streams.ts";
 import { openWorld, yearOf } from "./world.ts";
 
 const { values: flags } = parseArgs({
@@ -19,6 +20,7 @@ const { values: flags } = parseArgs({
     parts: { type: "string", default: "8" },
     store: { type: "boolean" },
     http: { type: "boolean" },
+    streams: { type: "boolean" },
     peers: { type: "boolean" },
     lists: { type: "boolean" },
     codec: { type: "boolean" },
@@ -31,6 +33,11 @@ if (flags.codec === true) await import("./codec.ts");
 else if (flags.lists === true) await lists({ rounds: Number(flags.rounds), url: flags.url });
 else await values();
 
+/** Is this part asked for? All are unless some are named. */
+function wants(part: "store" | "http" | "streams"): boolean {
+  return flags[part] === true || !(flags.store || flags.http || flags.streams);
+}
+
 async function values(): Promise<void> {
   const count = Number(flags.meters);
   const years = Array.from({ length: count }, (_, meter) => yearOf(meter));
@@ -42,12 +49,13 @@ async function values(): Promise<void> {
   const world = await openWorld(count, Number(flags.parts));
   try {
     tell("Store: bulk load", await load(world, years));
-    if (flags.http !== true) {
+    if (wants("store")) {
       tell("Store: reads", await reads(world, years));
       tell("Store: small durable writes", await deliveries(world));
       tell("Store: corrections", await corrections(world));
     }
-    if (flags.store !== true) tell("Over HTTP", await http(world));
+    if (wants("http")) tell("Over HTTP", await http(world));
+    if (wants("streams")) tell("Streams", await streams(world));
   } finally {
     await world.stop();
   }

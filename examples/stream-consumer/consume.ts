@@ -1,45 +1,117 @@
-// Keeps a copy of all values of an account in SQLite: node consume.ts FILE [--once]
+/**
+ * Keeps a SQLite file in step with an account: `node consume.ts FILE`.
+ *
+ * The values of a batch and the offset behind it are stored in one transaction. That is all it takes: killed at any
+ * point, it goes on from the offset in the file, and gets again what was not stored.
+ *
+ * METERTREE_URL and METERTREE_TOKEN say where; METERTREE_STREAM names a stream, otherwise one is made and remembered.
+ * `--once` ends when nothing is new.
+ */
 import { DatabaseSync } from "node:sqlite";
-import { Client } from "../../client/src/client.ts";
+import { parseArgs } from "node:util";
+import { ApiError, Client, ConnectionError } from "@metertree/client";
 
-const [file = "copy.db", once] = process.argv.slice(2);
-const client = new Client({ url: process.env.METERTREE_URL ?? "", token: process.env.METERTREE_TOKEN ?? "" });
+const { positionals, values: flags } = parseArgs({
+  allowPositionals: true,
+  options: { once: { type: "boolean", default: false }, limit: { type: "string", default: "20000" } },
+});
+const { METERTREE_URL: url, METERTREE_TOKEN: token, METERTREE_STREAM: given } = process.env;
+const [file] = positionals;
+if (url === undefined || token === undefined || file === undefined) {
+  console.error("METERTREE_URL=… METERTREE_TOKEN=… node consume.ts FILE [--once] [--limit VALUES]");
+  process.exit(2);
+}
 
 const db = new DatabaseSync(file);
 db.exec(`
-  create table if not exists progress (stream text not null, offset integer);
-  create table if not exists value (meter text, metric text, granularity text, start text, period text, value real,
-    primary key (meter, metric, granularity, start));`);
-const upsert = db.prepare(`
-  insert into value (meter, metric, granularity, start, period, value) values (?, ?, ?, ?, ?, ?)
-  on conflict do update set value = excluded.value`);
+  pragma journal_mode = wal;
+  pragma synchronous = full;
+  create table if not exists cursor (one integer primary key check (one = 1), stream text not null, offset integer);
+  create table if not exists value (
+    meter text, metric text, currency text, granularity text, start text, value real not null,
+    primary key (meter, metric, currency, granularity, start)
+  ) without rowid;
+`);
+const put = db.prepare("insert or replace into value values (?, ?, ?, ?, ?, ?)");
 const remove = db.prepare(
-  "delete from value where meter = ? and metric = ? and granularity = ? and start = ?",
+  "delete from value where meter = ? and metric = ? and currency = ? and granularity = ? and start = ?",
 );
+const moveOn = db.prepare("update cursor set offset = ?");
 
-type Progress = { stream: string; offset: number | null };
-let progress = db.prepare("select stream, offset from progress").get() as Progress | undefined;
-if (progress === undefined) {
-  // Killed between these two steps it leaves a stream that nobody reads: that costs nothing.
-  const { _id } = await client.call("POST /streams", { body: { resource: "consumption" } });
-  db.prepare("insert into progress (stream, offset) values (?, null)").run(_id);
-  progress = { stream: _id, offset: null };
+/** The stream, and what was stored of it. */
+interface Cursor {
+  stream: string;
+  offset: number | null;
 }
 
+interface Batch {
+  offset: number | null;
+  records: {
+    meter: { _id: string };
+    values: {
+      value: number | null;
+      granularity: string;
+      metric: string;
+      currency?: string;
+      start: string;
+    }[];
+  }[];
+}
+
+const client = new Client({ url, token });
+let cursor = (db.prepare("select stream, offset from cursor").get() as Cursor | undefined) ?? (await begin());
+
 for (;;) {
-  const body = { offset: progress.offset, limit: 10_000, wait: once === "--once" ? 0 : 30 };
-  const batch = await client.call("POST /streams/{id}/consume", { path: { id: progress.stream }, body });
-  // The values and the offset, or neither.
-  db.exec("begin");
-  for (const record of batch.records) {
-    if (!("meter" in record)) continue;
-    for (const { metric, granularity, start, period, value } of record.values) {
-      if (value === null) remove.run(record.meter._id, metric, granularity, start);
-      else upsert.run(record.meter._id, metric, granularity, start, period, value);
+  const batch = await patiently(() => next(cursor));
+  if (batch.records.length > 0) {
+    store(batch);
+    cursor = { stream: cursor.stream, offset: batch.offset };
+  } else if (flags.once) break;
+}
+
+async function next({ stream, offset }: Cursor): Promise<Batch> {
+  const body = { offset, limit: Number(flags.limit), wait: flags.once ? 0 : 30 };
+  const batch = await client.call("POST /streams/{id}/consume", { path: { id: stream }, body });
+  return batch as unknown as Batch;
+}
+
+/** All of a batch and the offset behind it, or nothing. */
+function store({ offset, records }: Batch): void {
+  let count = 0;
+  db.exec("begin immediate");
+  for (const { meter, values } of records) {
+    for (const { value, metric, currency = "", granularity, start } of values) {
+      count++;
+      if (value === null) remove.run(meter._id, metric, currency, granularity, start);
+      else put.run(meter._id, metric, currency, granularity, start, value);
     }
   }
-  db.prepare("update progress set offset = ?").run(batch.offset);
+  moveOn.run(offset);
   db.exec("commit");
-  progress.offset = batch.offset;
-  if (batch.records.length === 0 && once === "--once") break;
+  console.log(`${count} values up to ${offset}`);
+}
+
+/** Notes which stream is read before anything is. */
+async function begin(): Promise<Cursor> {
+  const stream = given ?? (await patiently(makeStream));
+  db.prepare("insert into cursor values (1, ?, null)").run(stream);
+  return { stream, offset: null };
+}
+
+async function makeStream(): Promise<string> {
+  return (await client.call("POST /streams", { body: { resource: "consumption" } }))._id;
+}
+
+/** Asks again as long as the server is away; the client itself repeats what the server was too busy for. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isAway = error instanceof ConnectionError || (error instanceof ApiError && error.code >= 429);
+      if (!isAway) throw error;
+      console.error(`${error.message}; trying again in 2 s`);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
 }

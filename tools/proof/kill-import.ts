@@ -1,14 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client, ConnectionError } from "../../client/src/client.ts";
-import {
-  databasePid,
-  metertreeJson,
-  type ServerProcess,
-  scratch,
-  server,
-} from "../../test/harness/process.ts";
+import { metertreeJson, type ServerProcess, scratch, server } from "../../test/harness/process.ts";
+import { killDatabase } from "./processes.ts";
+import { randomOf } from "./random.ts";
 
 /** What a proof found out: one line of JSON. */
 export interface Verdict {
@@ -202,11 +198,8 @@ class Proof {
   }
 
   async #kill(alsoDatabase: boolean): Promise<void> {
-    const postmaster = databasePid(this.#dataDir);
     this.#server!.process.kill("SIGKILL");
-    if (alsoDatabase && postmaster !== undefined) {
-      for (const pid of [postmaster, ...childrenOf(postmaster)]) killHard(pid);
-    }
+    if (alsoDatabase) killDatabase(this.#dataDir);
     await this.#server!.ended;
   }
 
@@ -277,39 +270,4 @@ function fileOf(upload: number): string {
     }
   }
   return `${lines.join("\n")}\n900\n`;
-}
-
-/** Processes that a process has started. */
-function childrenOf(parent: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d{1,10}$/.test(name))
-    .filter((name) => {
-      try {
-        // The name of the program may hold blanks and brackets; what follows its last bracket does not.
-        const fields = readFileSync(`/proc/${name}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-        return Number(fields[1]) === parent;
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-function killHard(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** Numbers in [0, 1) that follow from a seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
