@@ -13,7 +13,10 @@ const deps = {} as Deps;
 let t: TestDatabase;
 
 const nameless = { retries: 0, secondsMax: 60, atOnce: 1, run: async () => {} };
-const kinds: JobKind[] = ["plain", "failing", "long", "killed"].map((name) => ({ ...nameless, name }));
+const kinds: JobKind[] = ["plain", "many", "failing", "long", "killed"].map((name) => ({
+  ...nameless,
+  name,
+}));
 
 beforeAll(async () => {
   t = await testDatabase();
@@ -69,6 +72,25 @@ describe("jobs", () => {
     const { promise, resolve } = Promise.withResolvers<object>();
     await jobs.work([kind("plain", { atStart: true, run: async (data) => resolve(data) })], deps);
     expect(await promise).toEqual({});
+  });
+
+  test("jobs that wait together run one right after the other, as many at once as the kind says", async () => {
+    const jobs = open();
+    const ran: object[] = [];
+    let atOnce = 0;
+    let most = 0;
+    const run = async (data: object) => {
+      most = Math.max(most, ++atOnce);
+      await t.db.one(sql`select pg_sleep(0.05)`);
+      ran.push(data);
+      atOnce--;
+    };
+    await t.db.transaction(async (tx) => {
+      for (let n = 0; n < 12; n++) await jobs.send(tx, "many", { n });
+    });
+    await jobs.work([kind("many", { atOnce: 2, run })], deps);
+    await expect.poll(() => ran.length, { timeout: 5000 }).toBe(12);
+    expect(most).toBe(2);
   });
 
   test("a job that fails is tried again, and ends among the dead letters", async () => {

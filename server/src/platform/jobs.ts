@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import type { PgBoss } from "pg-boss";
+import type { Job, PgBoss } from "pg-boss";
 import type { Logger } from "pino";
 import { type Db, type Queryable, sql, type Tx } from "./db.ts";
 import type { Deps } from "./deps.ts";
@@ -88,29 +88,33 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
       const boss = await open();
       for (const kind of kinds) {
         const settings = {
-          localConcurrency: kind.atOnce,
           pollingIntervalSeconds: 1,
           notifyPollingIntervalSeconds: 10,
           heartbeatRefreshSeconds: heartbeatSeconds / 4,
         };
-        await boss.work<object>(kind.name, settings, async ([job]) => {
+        const run = async (job: Job<object>, worker: string) => {
           const at = performance.now();
-          running.add(job!.id);
+          running.add(job.id);
           try {
-            await kind.run(job!.data ?? {}, deps, AbortSignal.any([job!.signal, stopping.signal]));
-            log.info({ job: job!.id, kind: kind.name, ms: Math.round(performance.now() - at) }, "job done");
+            await kind.run(job.data ?? {}, deps, AbortSignal.any([job.signal, stopping.signal]));
+            log.info({ job: job.id, kind: kind.name, ms: Math.round(performance.now() - at) }, "job done");
           } catch (error) {
-            if (stopping.signal.aborted) log.info({ job: job!.id, kind: kind.name }, "job interrupted");
+            if (stopping.signal.aborted) log.info({ job: job.id, kind: kind.name }, "job interrupted");
             else
               log.error(
-                { err: error, job: job!.id, kind: kind.name, attempt: job!.retryCount + 1 },
+                { err: error, job: job.id, kind: kind.name, attempt: job.retryCount + 1 },
                 "job failed",
               );
             throw error;
           } finally {
-            running.delete(job!.id);
+            running.delete(job.id);
+            // Where one job was there may be more: without this the next one waits for the next poll.
+            boss.notifyWorker(worker);
           }
-        });
+        };
+        for (let i = 0; i < kind.atOnce; i++) {
+          const worker: string = await boss.work<object>(kind.name, settings, ([job]) => run(job!, worker));
+        }
         if (kind.atStart === true) await boss.send(kind.name, {});
       }
     },
