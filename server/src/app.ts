@@ -1,4 +1,7 @@
 import { accountEndpoints } from "./accounts/api.ts";
+import { collectionEndpoints } from "./collection/api.ts";
+import type { Connector } from "./collection/connector.ts";
+import { connectors } from "./connectors/all.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
 import { exportEndpoints } from "./exports/api.ts";
@@ -19,8 +22,8 @@ import { treeEndpoints } from "./trees/api.ts";
 import { webhookEndpoints } from "./webhooks/api.ts";
 import { webhookJobs } from "./webhooks/webhooks.ts";
 
-/** The table of contents: every endpoint of the API. */
-export const endpoints: readonly Endpoint[] = [
+/** The table of contents: every endpoint of the API, for a server that knows these providers. */
+export const endpointsWith = (known: readonly Connector[]): readonly Endpoint[] => [
   ...accountEndpoints,
   ...meterEndpoints,
   ...treeEndpoints,
@@ -32,7 +35,11 @@ export const endpoints: readonly Endpoint[] = [
   ...importEndpoints,
   ...webhookEndpoints,
   ...exportEndpoints,
+  ...collectionEndpoints(known),
 ];
+
+/** Every endpoint of a server. */
+export const endpoints = endpointsWith(connectors);
 
 /** Every kind of job. */
 export const jobKinds: readonly JobKind[] = [

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { endpoints } from "../../server/src/app.ts";
 import { raw } from "../../server/src/platform/db.ts";
 import type { Endpoint } from "../../server/src/platform/http/endpoint.ts";
 import type { TestApi } from "../harness/api.ts";
-import { asParty, buildWorld, type World, wholeApi } from "../harness/world.ts";
+import { asParty, buildWorld, endpoints, type World, wholeApi } from "../harness/world.ts";
 import { nameOf, placesOf, requestOf } from "./requests.ts";
 
 /**

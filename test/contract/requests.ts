@@ -172,7 +172,12 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
 };
 
 /** Path parameters that are no ids. */
-const words: Readonly<Record<string, string>> = { granularity: "hour", period: "20260101", metric: "energy" };
+const words: Readonly<Record<string, string>> = {
+  granularity: "hour",
+  period: "20260101",
+  metric: "energy",
+  provider: "scripted",
+};
 
 /** A path parameter that is no id. */
 export const isWord = (place: string) => Object.hasOwn(words, place);

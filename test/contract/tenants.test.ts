@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { endpoints } from "../../server/src/app.ts";
 import { join, raw, type Sql, sql } from "../../server/src/platform/db.ts";
 import { type Endpoint, scopes } from "../../server/src/platform/http/endpoint.ts";
 import { formatTimestamp } from "../../server/src/platform/http/schema.ts";
 import { newId } from "../../server/src/platform/id.ts";
 import { newToken } from "../harness/accounts.ts";
 import type { Answer, CallOptions, TestApi } from "../harness/api.ts";
-import { asParty, buildWorld, type Party, type World, wholeApi } from "../harness/world.ts";
+import { asParty, buildWorld, endpoints, type Party, type World, wholeApi } from "../harness/world.ts";
 import { type IdAt, isWord, nameOf, placesOf, type Request, requestOf } from "./requests.ts";
 
 /**

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
-import { endpoints } from "../../server/src/app.ts";
+import { endpointsWith } from "../../server/src/app.ts";
+import { scriptedConnector } from "../../server/src/collection/harness.ts";
 import { exportJobs } from "../../server/src/exports/exports.ts";
 import { ubl } from "../../server/src/invoices/harness.ts";
 import { invoiceJobs } from "../../server/src/invoices/invoices.ts";
@@ -40,6 +41,9 @@ export interface World {
   sibling: Party;
   stranger: Party;
 }
+
+/** Every endpoint, with a provider that is there for tests alone. */
+export const endpoints = endpointsWith([scriptedConnector()]);
 
 /** The whole API over a database and a folder of its own; `close` removes both. */
 export async function wholeApi(): Promise<TestApi> {

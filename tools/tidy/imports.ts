@@ -18,6 +18,7 @@ const order = [
   "webhooks",
   "exports",
   "collection",
+  "completeness",
   "feeds",
   "imports",
   "demo",
@@ -25,7 +26,11 @@ const order = [
 ] as const;
 
 /** Second doors of slices, beside `<slice>/<slice>.ts`. */
-const moreDoors = new Set(["server/src/formats/format.ts", "server/src/collection/connector.ts"]);
+const moreDoors = new Set([
+  "server/src/formats/format.ts",
+  "server/src/collection/connector.ts",
+  "server/src/connectors/all.ts",
+]);
 const server = "server/src/";
 
 /** The folder of server/src that a file lies in; `""` for the files and commands that put everything together. */

@@ -454,4 +454,16 @@ export interface Operations {
   /** Downloads a file of an export. */
   "GET /exports/{id}/runs/{run_id}/file": { kind: "one"; path: { id: string; run_id: string }; query: Record<string, never>; body: undefined;
     data: unknown };
+  /** Lists the providers that Metertree can collect from. */
+  "GET /providers": { kind: "list"; path: Record<string, never>; query: { country?: string[]; type?: string[]; name?: string; skip?: number; limit?: number; sort?: string; q?: string }; body: undefined;
+    data: { name: string; title: string; countries: string[]; types: ("electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor")[]; granularities: ("5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month")[]; history_days: number; lateness_hours: number; correction_days: number; terms: string | null; help: string; credentials: Record<string, unknown> }[] };
+  /** One provider: what a connection with it needs and brings. */
+  "GET /providers/{provider}": { kind: "one"; path: { provider: string }; query: Record<string, never>; body: undefined;
+    data: { name: string; title: string; countries: string[]; types: ("electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor")[]; granularities: ("5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month")[]; history_days: number; lateness_hours: number; correction_days: number; terms: string | null; help: string; credentials: Record<string, unknown> } };
+  /** Lists the providers that Metertree can collect from. */
+  "GET /owners": { kind: "list"; path: Record<string, never>; query: { country?: string[]; type?: string[]; name?: string; skip?: number; limit?: number; sort?: string; q?: string }; body: undefined;
+    data: { name: string; title: string; countries: string[]; types: ("electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor")[]; granularities: ("5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month")[]; history_days: number; lateness_hours: number; correction_days: number; terms: string | null; help: string; credentials: Record<string, unknown> }[] };
+  /** One provider: what a connection with it needs and brings. */
+  "GET /owners/{provider}": { kind: "one"; path: { provider: string }; query: Record<string, never>; body: undefined;
+    data: { name: string; title: string; countries: string[]; types: ("electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor")[]; granularities: ("5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month")[]; history_days: number; lateness_hours: number; correction_days: number; terms: string | null; help: string; credentials: Record<string, unknown> } };
 }

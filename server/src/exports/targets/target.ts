@@ -3,6 +3,9 @@ import type { Deps } from "../../platform/deps.ts";
 import { canonicalHost } from "../../platform/egress/address.ts";
 import { EgressFailure } from "../../platform/egress/egress.ts";
 import { integer } from "../../platform/http/schema.ts";
+import { fieldMarks, line, optional } from "../../platform/secret-field.ts";
+
+export { line, markOf, mask, optional, optionalSecret, secret } from "../../platform/secret-field.ts";
 
 /** A finished file that waits to be delivered. */
 export interface DeliveryFile {
@@ -59,60 +62,12 @@ export function target<Schema extends SettingsSchema>(kind: TargetKind<Schema>):
   return kind;
 }
 
-interface Mark {
-  /** Never shown and sealed when stored: the whole value, or what an address hides (login, tokens). */
-  secret?: "whole" | "address";
-  /** Says where secrets are sent, as a whole or by its origin: when it changes they must be entered again. */
-  place?: "value" | "origin";
-}
-
-const marks = z.registry<Mark>();
-
-/** What is special about a field. */
-export function markOf(field: z.ZodType): Mark {
-  return marks.get(field) ?? {};
-}
-
-/** One line of text: commands and headers are made of it. */
-export function line(max: number) {
-  return z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((text) => !/\p{Cc}|[\u2028\u2029]/u.test(text), "must be one line without control characters");
-}
-
-/** What stands for a secret in answers. */
-export const mask = "********";
-
-const secretText = "Write-only: answers show `********`, and sending that back keeps the value.";
-
-/** A text that is never shown again. */
-export function secret(text: z.ZodString = line(1_000)) {
-  return z
-    .union([z.literal(mask), text])
-    .describe(secretText)
-    .register(marks, { secret: "whole" });
-}
-
-/** A secret that need not be there; `about` says what for. */
-export function optionalSecret(about: string, text: z.ZodString = line(1_000)) {
-  return optional(z.union([z.literal(mask), text]))
-    .describe(`${about} ${secretText}`)
-    .register(marks, { secret: "whole" });
-}
-
-/** `null` when it is left out. */
-export function optional<Schema extends z.ZodType>(schema: Schema) {
-  return schema.nullable().default(null as never);
-}
-
 /** Name or address of a machine. */
 export function host() {
   return line(253)
     .refine(isHost, "must be a host name or an IP address, without port and path")
     .describe("Name or address of the server.")
-    .register(marks, { place: "value" });
+    .register(fieldMarks, { place: "value" });
 }
 
 function isHost(text: string): boolean {
@@ -126,7 +81,7 @@ function isHost(text: string): boolean {
 /** Port of the server, `usual` when it is left out. */
 export function port(usual: number) {
   const number = integer({ min: 1, max: 65_535 }).default(usual);
-  return number.describe("Port of the server.").register(marks, { place: "value" });
+  return number.describe("Port of the server.").register(fieldMarks, { place: "value" });
 }
 
 /** One of some words that say how secrets travel. */
@@ -138,7 +93,7 @@ export function placeWord<const Words extends readonly [string, ...string[]]>(
     .enum(words)
     .default(usual as never)
     .describe(about)
-    .register(marks, { place: "value" });
+    .register(fieldMarks, { place: "value" });
 }
 
 /** Name of a login. */
@@ -167,7 +122,7 @@ function isWebAddress(text: string): boolean {
 export function secretAddress() {
   return webAddress
     .describe("Credentials in it are write-only: they are shown as `********`.")
-    .register(marks, { secret: "address", place: "origin" });
+    .register(fieldMarks, { secret: "address", place: "origin" });
 }
 
 /** Address of a service, without login. */
@@ -176,7 +131,7 @@ export function optionalEndpoint(about: string, example: string) {
     (text) => !/[?#@]/.test(text),
     `must be an address alone, such as ${example}`,
   );
-  return optional(bare).describe(about).register(marks, { place: "value" });
+  return optional(bare).describe(about).register(fieldMarks, { place: "value" });
 }
 
 /**

@@ -1,0 +1,280 @@
+/**
+ * What a connector is: how to log in to one provider, find a customer's meters there and fetch what they measured. A
+ * folder in `connectors/` per provider; it imports this file, the formats and the arithmetic of time, and nothing
+ * else. A connector says what kind of failure it met; what follows from it is decided in one table of this folder.
+ */
+import { z } from "zod";
+import type { MeterType } from "../formats/format.ts";
+import type { Granularity } from "../platform/granularity.ts";
+import { markOf } from "../platform/secret-field.ts";
+
+export { line, markOf, mask, optional, optionalSecret, secret } from "../platform/secret-field.ts";
+
+/** The languages that customers are spoken to in. */
+export const languages = ["en", "sv"] as const;
+export type Language = (typeof languages)[number];
+
+/** A text in every language. */
+export type Words = Readonly<Record<Language, string>>;
+
+/** How a field of the settings is called, and what helps to fill it in. */
+export interface FieldWords {
+  title: Words;
+  hint?: Words;
+}
+
+const fieldWords = z.registry<FieldWords>();
+
+/** Gives a field of the settings its name, and a hint when the name is not enough. */
+export function titled<Schema extends z.ZodType>(field: Schema, title: Words, hint?: Words): Schema {
+  fieldWords.add(field, { title, ...(hint === undefined ? {} : { hint }) });
+  return field;
+}
+
+/** The words of a field; `undefined` when it has none. */
+export function wordsOf(field: z.ZodType): FieldWords | undefined {
+  return fieldWords.get(field);
+}
+
+/** A day of the calendar: `2026-03-29`. */
+export type Day = string;
+
+/** Settings of a connection: what a customer enters. */
+export type SettingsShape = z.ZodObject<Record<string, z.ZodType>>;
+
+/** How one provider is asked. */
+export interface Connector<Shape extends SettingsShape = SettingsShape> {
+  /** Stable, lower case with dashes: its folder, and the provider in the API. */
+  name: string;
+  /** The provider as people know it. */
+  title: string;
+  /** ISO 3166 codes of the countries where it delivers; empty for all. */
+  countries: readonly string[];
+  types: readonly MeterType[];
+  granularities: readonly Granularity[];
+  /** How far back values are, in days. */
+  historyDays: number;
+  /** Hours after the end of a period until its values are usually there. */
+  latenessHours: number;
+  /** Days that are read again each time, because the provider corrects them. */
+  correctionDays: number;
+  /** Address of the terms that the customer agrees to. */
+  terms?: string;
+  /** How a customer gets access. */
+  help: Words;
+  /** Fields that a customer enters: `titled`, secrets made by `secret()`. */
+  settings: Shape;
+  limits: ProviderLimits;
+  /** What a run needs beside HTTP. */
+  needs?: "browser";
+  /** Logs in and yields every meter of the customer. */
+  discover(visit: Visit<z.output<Shape>>): AsyncIterable<FoundMeter>;
+  /** Logs in and yields what is there of what is wanted. Absent values are simply not yielded. */
+  collect(visit: Visit<z.output<Shape>>, wanted: readonly Wanted[]): AsyncIterable<Delivery>;
+  /** Gives the access back when the connection is deleted, where the provider has a way to. */
+  revoke?(visit: Visit<z.output<Shape>>): Promise<void>;
+}
+
+/** What a provider bears, over all workers of all processes. */
+export interface ProviderLimits {
+  /** Requests a minute. */
+  perMinute: number;
+  /** Runs at the same time. */
+  atOnce: number;
+  /** The same question is refused within so many hours after it was answered. */
+  repeatHours?: number;
+}
+
+/** One run at the provider. */
+export interface Visit<Settings> {
+  settings: Settings;
+  http: Http;
+  memory: Memory;
+  /**
+   * Asks the customer for the code that the provider has just sent to them; resolves when it is entered.
+   * @throws ProviderFailure `code` when nobody entered one within ten minutes
+   */
+  askCode(prompt: Words): Promise<string>;
+  /** Tells what is being done, for people who watch; the name is a word or two in lower case, such as `log in`. */
+  step(name: string, counts?: Readonly<Record<string, number>>): void;
+  /** Epoch milliseconds at the begin of the run. */
+  now: number;
+  /** Aborted when the run must end. */
+  signal: AbortSignal;
+}
+
+/** Requests of a visit: through the guarded way out, with cookies, within the limits of the provider. */
+export interface Http {
+  /**
+   * Sends a request; redirects are followed and cookies kept.
+   * @throws ProviderFailure `unreachable` when no answer comes, or it is a 5xx; `busy` for 429 and for 503 that says
+   *   when to come back; see `HttpRequest.anyStatus`
+   */
+  send(url: string, request?: HttpRequest): Promise<HttpAnswer>;
+  /** Value of a cookie that would be sent to that address; `undefined` when there is none. */
+  cookie(name: string, url: string): string | undefined;
+}
+
+export interface HttpRequest {
+  /** `GET`, or `POST` when there is a body. */
+  method?: string;
+  headers?: Readonly<Record<string, string>>;
+  /** Added to the address. */
+  query?: Readonly<Record<string, string>>;
+  /** Body, as a form. */
+  form?: Readonly<Record<string, string>>;
+  /** Body, as JSON. */
+  json?: unknown;
+  /** Body as it is. */
+  body?: string | Uint8Array;
+  /** Redirects that are followed; 5 by default. An answer with one more is returned as it is. */
+  redirectsMax?: number;
+  /** Longest answer; 20 MB by default. */
+  bytesMax?: number;
+  /** 60 s by default. */
+  timeoutMs?: number;
+  /** Answers of every status are returned. */
+  anyStatus?: boolean;
+}
+
+export interface HttpAnswer {
+  /** Where it came from after redirects. */
+  url: string;
+  status: number;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string>>;
+  bytes: Uint8Array;
+  /** The body as text, by the charset of its header, else UTF-8. */
+  text(): string;
+  /** The body as JSON. @throws ProviderFailure `changed` when it is none */
+  json(): unknown;
+}
+
+/** A small state that is kept between the runs of a connection, sealed: tokens, what was read. 64 KB in all. */
+export interface Memory {
+  get(key: string): string | undefined;
+  /** Stores at once, whatever becomes of the run; `null` forgets. */
+  set(key: string, value: string | null): Promise<void>;
+}
+
+/** A meter as a provider shows it. */
+export interface FoundMeter {
+  /** The provider's own stable key. */
+  key: string;
+  /** Number of the metering point, null when the provider shows none. */
+  ean: string | null;
+  name?: string;
+  address?: string;
+  type: MeterType;
+  /** IANA zone of its days; the account's when it is left out. */
+  timezone?: string;
+  representation?: "consumption" | "production" | "temperature";
+  customer?: { number: string; name: string };
+  /** The provider's own words about it, for rules. */
+  text?: string;
+  metrics: readonly FoundMetric[];
+  /** First day of the customer there. */
+  from?: Day;
+  /** First day on which the customer is not there any more. */
+  ended?: Day;
+}
+
+export interface FoundMetric {
+  metric: string;
+  granularities: readonly Granularity[];
+}
+
+/** A question to the provider. */
+export interface Wanted {
+  /** `FoundMeter.key`. */
+  key: string;
+  metric: string;
+  granularity: Granularity;
+  /** Epoch milliseconds, half-open; at the bounds of granules of the meter's zone. */
+  from: number;
+  to: number;
+  reason: "new" | "correction" | "gap" | "backfill";
+}
+
+/** Values of one meter, metric and granularity, as one document of the provider. */
+export interface Delivery {
+  key: string;
+  metric: string;
+  granularity: Granularity;
+  /** Starts of granules, epoch milliseconds. */
+  starts: readonly number[];
+  /** In the unit of the metric; null where the provider says that there is no value (any more). */
+  values: readonly (number | null)[];
+  /** One for all, or one per value; `measured` when it is left out. */
+  quality?: DeliveredQuality | readonly DeliveredQuality[];
+  /** What the provider calls the document, and when it made it (epoch ms): the newest wins. */
+  document: { id: string; version?: number };
+}
+
+export type DeliveredQuality = "measured" | "estimated" | "calculated" | "substituted" | "unknown";
+
+/**
+ * Kinds of failure. `credentials`: login or token is refused. `code`: no or a wrong code. `consent`: access was
+ * withdrawn or has run out. `unreachable`: no answer, or an error of theirs. `busy`: come back later. `changed`: an
+ * answer that we do not know. `ended`: the contract is over.
+ */
+export const failureKinds = [
+  "credentials",
+  "code",
+  "consent",
+  "unreachable",
+  "busy",
+  "changed",
+  "ended",
+] as const;
+export type FailureKind = (typeof failureKinds)[number];
+
+export interface ProviderFailureOptions {
+  /** When the provider says to come back. */
+  retryAfterSeconds?: number;
+  /** With `changed`: the page that was not understood; secrets are taken out before it is kept. */
+  page?: string;
+  cause?: unknown;
+}
+
+/** The one error of connectors. `message` is for the connector's author, in English, and holds no secret. */
+export class ProviderFailure extends Error {
+  readonly kind: FailureKind;
+  readonly retryAfterSeconds: number | undefined;
+  readonly page: string | undefined;
+
+  constructor(kind: FailureKind, message: string, options: ProviderFailureOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = "ProviderFailure";
+    this.kind = kind;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.page = options.page;
+  }
+}
+
+/**
+ * Defines a connector: the parts check each other's types, and its description is held against the rules.
+ * @throws Error that names what is missing
+ */
+export function connector<Shape extends SettingsShape>(description: Connector<Shape>): Connector {
+  const { name, settings, limits } = description;
+  const fail = (what: string): never => {
+    throw new Error(`connector ${name}: ${what}`);
+  };
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) fail("the name must be words joined by dashes");
+  for (const [field, schema] of Object.entries(settings.shape)) {
+    const words = wordsOf(schema);
+    if (words === undefined || languages.some((each) => words.title[each].trim() === "")) {
+      fail(`the field ${field} needs a title in ${languages.join(" and ")}: titled(…)`);
+    }
+    if (/password|secret|token|api_?key/i.test(field) && markOf(schema).secret === undefined) {
+      fail(`the field ${field} must be made by secret()`);
+    }
+  }
+  if (languages.some((each) => description.help[each].trim() === "")) fail("help is missing");
+  if (description.types.length === 0 || description.granularities.length === 0) {
+    fail("types and granularities must not be empty");
+  }
+  if (!(limits.perMinute >= 1 && limits.atOnce >= 1)) fail("limits must let one request through");
+  return description as unknown as Connector;
+}

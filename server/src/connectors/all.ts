@@ -1,0 +1,4 @@
+import type { Connector } from "../collection/connector.ts";
+
+/** Every provider that Metertree can ask. A new one is a folder and a line here. */
+export const connectors: readonly Connector[] = [];
