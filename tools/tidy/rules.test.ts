@@ -247,6 +247,11 @@ describe("the project", () => {
       said({}, { "node_modules/pg": { integrity, resolved: "https://elsewhere.test/pg.tgz" } }),
     ).toHaveLength(1);
     expect(said({}, { "node_modules/pg": { integrity, hasInstallScript: true } })).toHaveLength(1);
+    const optional = (node: string) => ({
+      "node_modules/pg": { integrity, optional: true, engines: { node } },
+    });
+    expect(said({}, optional(">=22"))).toHaveLength(1);
+    expect(said({}, optional("^20.19 || >=22.12"))).toEqual([]);
     const wrapper = { integrity, optionalDependencies: { "@x/linux": "1.0.0", "@x/mac": "1.0.0" } };
     expect(said({}, { "node_modules/x": wrapper, "node_modules/@x/linux": { integrity } })).toMatchObject([
       { message: expect.stringContaining("wants @x/mac") },

@@ -31,13 +31,13 @@ export async function follow(
     insert into calculation (meter_id, part, month_ends) values (${meter.rootId}, ${meter.part}, ${ends})
     on conflict (meter_id) do nothing`);
   await tx.one(sql`select meter_id from calculation where meter_id = ${meter.rootId} for update`);
-  const known = await tx.maybe(sql`select part from calculation_cursor where part = ${meter.part}`);
+  const known = await tx.maybe(sql`select 1 as one from calculation_cursor where of_part = ${meter.part}`);
   if (known !== undefined) return;
   // Whoever commits after this transaction appends behind this offset; what was committed before, it sees.
   const head = await lockPart(tx, meter.part);
   await tx.run(sql`
-    insert into calculation_cursor (part, off) values (${meter.part}, ${head})
-    on conflict (part) do nothing`);
+    insert into calculation_cursor (of_part, off) values (${meter.part}, ${head})
+    on conflict (of_part) do nothing`);
 }
 
 /** Marks months as due. Rows are taken in one order, so that two transactions never wait for each other. */
@@ -93,7 +93,9 @@ export function monthsOf(
  * writers commit out of order.
  */
 export async function readChanges({ db }: Deps, signal: AbortSignal): Promise<void> {
-  const cursors = await db.rows<Cursor>(sql`select part, off from calculation_cursor order by part`);
+  const cursors = await db.rows<Cursor>(
+    sql`select of_part as part, off from calculation_cursor order by of_part`,
+  );
   for (const { part, off } of cursors) {
     let after: number | null = off;
     while (after !== null) {
@@ -120,7 +122,7 @@ async function readSome(db: Db, { part, off }: Cursor): Promise<number | null> {
       now!.purged > off ? await allFollowed(tx, part, head.off) : await changedMonths(tx, part, entries);
     await markDue(tx, due);
     const upTo = entries.length < changesAtOnce ? head.off : entries.at(-1)!.off;
-    await tx.run(sql`update calculation_cursor set off = greatest(off, ${upTo}) where part = ${part}`);
+    await tx.run(sql`update calculation_cursor set off = greatest(off, ${upTo}) where of_part = ${part}`);
     return upTo < head.off ? upTo : null;
   });
 }

@@ -95,7 +95,7 @@ describe("the log of changes", () => {
   test("a writer that is at work when the calculation begins is not skipped", async () => {
     const one = await priced([use]);
     // As if it were the first of its part.
-    await api.db.run(sql`delete from calculation_cursor where part = ${one.meter.part}`);
+    await api.db.run(sql`delete from calculation_cursor where of_part = ${one.meter.part}`);
     api.clock.advance(1000);
     const late = await held(one.batch("energy", "202501", [10]));
     let isAttached = false;
