@@ -8,6 +8,7 @@ import { Problem } from "../platform/problem.ts";
 import { type ExportRunRow, ownExport, runColumns, runOf, runStatuses } from "./export.ts";
 import { resendJobName } from "./job-names.ts";
 import { deliveredFile } from "./rights.ts";
+import { flatName } from "./targets/target.ts";
 import { runView, showRun } from "./view.ts";
 
 const oneRun = z.object({ id: id(), run_id: id() });
@@ -107,8 +108,8 @@ const download = endpoint({
     const of = await ownExport(deps.db, who, params.id);
     const run = await runOf(deps.db, of.id, params.run_id);
     const path = await deliveredFile(deps, of, run);
-    // Names are ours: letters, digits and a few signs. Folders are for targets.
-    header("Content-Disposition", `attachment; filename="${run.file.slice(run.file.lastIndexOf("/") + 1)}"`);
+    // Names are ours: letters, digits and a few signs.
+    header("Content-Disposition", `attachment; filename="${flatName(run.file)}"`);
     header("Content-Length", String(run.bytes));
     header("X-Content-Type-Options", "nosniff");
     return new Raw(run.mediaType, createReadStream(path));

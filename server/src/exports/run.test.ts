@@ -151,6 +151,10 @@ describe("an export", () => {
       expect(names.sort()).toEqual([csvRun!.file, parquetRun!.file].sort());
       expect(parquetRun!.file).toMatch(/^granularity=hour\/month=2026-01\/[0-9a-f]{24}_\d{14}\.parquet$/);
       expect(readFileSync(join(ftp.root, String(csvRun!.file)), "utf8").split("\n")).toHaveLength(3);
+      // A download has no folders, and still says which rows it holds.
+      const { headers } = await world.ask("GET", `/exports/${parquet._id}/runs/${parquetRun!._id}/file`);
+      const flat = String(parquetRun!.file).replaceAll("/", "_");
+      expect(headers["content-disposition"]).toBe(`attachment; filename="${flat}"`);
     } finally {
       await ftp.close();
     }

@@ -44,7 +44,7 @@ describe("HTTP", () => {
     expect(first?.headers).toMatchObject({
       "content-type": "text/csv",
       "content-length": "300000",
-      "content-disposition": "attachment; filename*=UTF-8''%C3%96l%201%27%28%2A%29.csv",
+      "content-disposition": "attachment; filename*=UTF-8''x_%C3%96l%201%27%28%2A%29.csv",
       "idempotency-key": deliveryId,
     });
     expect(first?.headers["webhook-signature"]).toBeUndefined();

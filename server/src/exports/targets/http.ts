@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { z } from "zod";
 import { failureOfStatus } from "../../platform/egress/egress.ts";
-import { type DeliveryFile, line, optionalSecret, secretAddress, target } from "./target.ts";
+import { type DeliveryFile, flatName, line, optionalSecret, secretAddress, target } from "./target.ts";
 
 const signingKey = line(200).regex(
   /^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
@@ -35,7 +35,7 @@ export const http = target({
     const headers = {
       "content-type": file.type,
       "content-length": String(file.bytes),
-      "content-disposition": `attachment; filename*=UTF-8''${encoded(baseName(file.name))}`,
+      "content-disposition": `attachment; filename*=UTF-8''${encoded(flatName(file.name))}`,
       "idempotency-key": file.id,
       "user-agent": "metertree",
       ...(await signature(settings, file, Math.floor(deps.clock.now() / 1000))),
@@ -93,8 +93,6 @@ function signingKeys(settings: Settings): Buffer[] {
   const given = [settings.secret, settings.previous_secret].filter((each) => each !== null);
   return given.map((each) => Buffer.from(each.slice("whsec_".length), "base64"));
 }
-
-const baseName = (name: string) => name.slice(name.lastIndexOf("/") + 1);
 
 /** RFC 8187: `encodeURIComponent` leaves more as it is than a header may hold. */
 function encoded(name: string): string {

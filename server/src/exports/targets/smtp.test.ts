@@ -34,6 +34,7 @@ describe("mail", () => {
       expect(text).toContain("\r\nTo: one@files.test, two@files.test\r\n");
       expect(text).toMatch(/\r\nSubject: =\?UTF-8\?/);
       expect(text).toContain("Content-Type: text/csv");
+      expect(text).toContain("filename*0*=utf-8''x_v%C3%A4lue%201.csv");
       const plain = /Content-Disposition: attachment.*?\r\n\r\n(.*?)\r\n---/s.exec(text)![1]!;
       expect(Buffer.from(plain, "base64").toString()).toBe("a;1\nb;2\n");
     }

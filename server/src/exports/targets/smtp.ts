@@ -4,6 +4,7 @@ import { canonicalHost } from "../../platform/egress/address.ts";
 import { EgressFailure, type EgressReason, failureOf } from "../../platform/egress/egress.ts";
 import {
   type Delivery,
+  flatName,
   line,
   optional,
   optionalPackage,
@@ -33,7 +34,7 @@ export const smtp = target({
   async deliver(delivery) {
     const { settings, deps, file } = delivery;
     const from = deps.settings.smtpFrom;
-    const name = file.name.slice(file.name.lastIndexOf("/") + 1);
+    const name = flatName(file.name);
     await throughServer(delivery, async (transport) => {
       const content = createReadStream(file.path);
       try {

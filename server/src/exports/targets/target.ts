@@ -197,3 +197,11 @@ export function placesOf(folder: string | null, file: Pick<DeliveryFile, "name" 
   const inside = parts.length === 0 ? base : `${base}${parts.join("/")}/`;
   return { folders, final: inside + name, hidden: `${inside}.${file.id}.part` };
 }
+
+/**
+ * The name of a file where there are no folders. They stay part of it: files of one batch may differ by nothing else,
+ * and the folders say what the rows do not (`granularity=hour/month=2026-01/`).
+ */
+export function flatName(name: string): string {
+  return name.replaceAll("/", "_");
+}
