@@ -1,7 +1,7 @@
 import { sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { type Export, exportColumns } from "./export.ts";
-import { exportJobName } from "./job-names.ts";
+import { sendRun } from "./job-sending.ts";
 import { nextRun } from "./schedule.ts";
 
 /** Exports that are sent off in one transaction. */
@@ -32,7 +32,7 @@ async function sendSome({ db, clock, jobs }: Deps): Promise<number> {
           retry_at = ${isRetry || of.retryAt === null ? null : new Date(of.retryAt)}
         where id = ${of.id}`);
       // While a target fails its own rhythm holds: the file that waits takes along what is new.
-      if (isRetry || of.retryAt === null) await jobs.send(tx, exportJobName, { exportId: of.id });
+      if (isRetry || of.retryAt === null) await sendRun(tx, jobs, of);
     }
     return due.length;
   });

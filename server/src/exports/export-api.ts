@@ -13,7 +13,7 @@ import { type Export, exportById, exportColumns, ownExport, visibleExports } fro
 import { pauseExport } from "./failure.ts";
 import { checkedParams, exportBody, exportChange, knownFormat } from "./fields.ts";
 import { exportFormats } from "./formats/all.ts";
-import { exportJobName } from "./job-names.ts";
+import { sendRun } from "./job-sending.ts";
 import { checkSchedule, frequencies, nextRun, type Schedule } from "./schedule.ts";
 import { discardFolder } from "./spool.ts";
 import { sealedTarget, type Target, targetTypes, testOf } from "./target.ts";
@@ -253,7 +253,7 @@ async function resumeExport(tx: Tx, { clock, jobs }: Deps, exportId: string): Pr
   const open = await tx.maybe(
     sql`select 1 as one from export_run where export_id = ${exportId} and status in ('waiting', 'failed') limit 1`,
   );
-  if (open !== undefined) await jobs.send(tx, exportJobName, { exportId });
+  if (open !== undefined) await sendRun(tx, jobs, of);
 }
 
 const deleteExport = endpoint({
@@ -290,7 +290,7 @@ const runNow = endpoint({
     db.transaction(async (tx) => {
       const of = await ownExport(tx, who, params.id, { lock: true });
       if (of.paused !== null) throw new Problem("conflict", "The export is paused; resume it first");
-      await jobs.send(tx, exportJobName, { exportId: of.id });
+      await sendRun(tx, jobs, of);
       return shown(tx, of);
     }),
 });

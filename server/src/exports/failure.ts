@@ -4,7 +4,7 @@ import type { Deps } from "../platform/deps.ts";
 import type { EgressFailure } from "../platform/egress/egress.ts";
 import { emit } from "../webhooks/webhooks.ts";
 import type { Export } from "./export.ts";
-import { noticeJobName } from "./job-names.ts";
+import { noticeJobName } from "./job-sending.ts";
 
 const minute = 60_000;
 const firstDelayMs = 5 * minute;

@@ -1,6 +1,6 @@
 import type { JobKind } from "../platform/jobs.ts";
 import { sendDue } from "./due.ts";
-import { exportJobName, resendJobName } from "./job-names.ts";
+import { exportJobName, resendJobName } from "./job-sending.ts";
 import { noticeJob } from "./notice.ts";
 import { resendFile } from "./resend.ts";
 import { runExport } from "./run.ts";
@@ -20,7 +20,9 @@ const run: JobKind = {
   // Only what is no failure of the target comes here: the database away, a stream that a dead worker still holds.
   retries: 8,
   secondsMax: 6 * 3600,
-  atOnce: 2,
+  // A target that hangs holds its job for minutes.
+  atOnce: 4,
+  atOncePerAccount: 2,
   run: runExport,
 };
 
@@ -28,7 +30,8 @@ const resend: JobKind = {
   name: resendJobName,
   retries: 3,
   secondsMax: 6 * 3600,
-  atOnce: 1,
+  atOnce: 2,
+  atOncePerAccount: 1,
   run: resendFile,
 };
 

@@ -3,7 +3,7 @@ import type { Deps } from "../platform/deps.ts";
 import type { JobKind } from "../platform/jobs.ts";
 import { sendMail } from "../platform/mail.ts";
 import { exportById } from "./export.ts";
-import { noticeJobName } from "./job-names.ts";
+import { noticeJobName } from "./job-sending.ts";
 
 /** Mails the people of an account that an export fails; nothing when it, or the account, is gone. */
 async function notify(data: object, { db, settings }: Deps): Promise<void> {

@@ -4,7 +4,7 @@ import { failureOf } from "../platform/egress/egress.ts";
 import { Problem } from "../platform/problem.ts";
 import { exportById, runOf } from "./export.ts";
 import { delayAfter } from "./failure.ts";
-import { resendJobName } from "./job-names.ts";
+import { sendAgain } from "./job-sending.ts";
 import { deliveredFile } from "./rights.ts";
 import { deliverFile } from "./target.ts";
 
@@ -30,7 +30,7 @@ export async function resendFile(data: object, deps: Deps, signal: AbortSignal):
       await tx.run(sql`update export_run set resend_error = ${message} where id = ${runId}`);
       if (failure?.retry !== "again" || attempt >= attemptsMax) return;
       const notBefore = clock.now() + delayAfter(attempt, runId);
-      await jobs.send(tx, resendJobName, { exportId, runId, attempt: attempt + 1 }, { notBefore });
+      await sendAgain(tx, jobs, of, { runId, attempt: attempt + 1, notBefore });
     });
     return;
   }

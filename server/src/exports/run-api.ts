@@ -6,7 +6,7 @@ import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { id } from "../platform/http/schema.ts";
 import { Problem } from "../platform/problem.ts";
 import { type ExportRunRow, ownExport, runColumns, runOf, runStatuses } from "./export.ts";
-import { resendJobName } from "./job-names.ts";
+import { sendAgain } from "./job-sending.ts";
 import { deliveredFile } from "./rights.ts";
 import { flatName } from "./targets/target.ts";
 import { runView, showRun } from "./view.ts";
@@ -90,7 +90,7 @@ const resend = endpoint({
     await deliveredFile(deps, of, run);
     await db.transaction(async (tx) => {
       await tx.run(sql`update export_run set resend_error = null where id = ${run.id}`);
-      await jobs.send(tx, resendJobName, { exportId: of.id, runId: run.id, attempt: 1 });
+      await sendAgain(tx, jobs, of, { runId: run.id, attempt: 1 });
     });
     return showRun(of, { ...run, resendError: null });
   },

@@ -13,7 +13,7 @@ const deps = {} as Deps;
 let t: TestDatabase;
 
 const nameless = { retries: 0, secondsMax: 60, atOnce: 1, run: async () => {} };
-const kinds: JobKind[] = ["plain", "many", "failing", "long", "killed"].map((name) => ({
+const kinds: JobKind[] = ["plain", "many", "shared", "failing", "long", "killed"].map((name) => ({
   ...nameless,
   name,
 }));
@@ -65,6 +65,27 @@ describe("jobs", () => {
     await t.db.transaction((tx) => jobs.send(tx, "plain", { n: 2 }));
     await promise;
     expect(ran).toEqual([{ n: 2 }]);
+  });
+
+  test("the work of one account leaves room for that of others", async () => {
+    const jobs = open();
+    const begun: string[] = [];
+    const [other, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const run = async (data: object) => {
+      const { of } = data as { of: string };
+      begun.push(of);
+      if (of === "other") other.resolve();
+      else await released.promise;
+    };
+    await t.db.transaction(async (tx) => {
+      for (const of of ["busy", "busy", "busy", "other"])
+        await jobs.send(tx, "shared", { of }, { account: of });
+    });
+    await jobs.work([kind("shared", { atOnce: 2, atOncePerAccount: 1, run })], deps);
+    await other.promise;
+    expect(begun).toEqual(["busy", "other"]);
+    released.resolve();
+    await expect.poll(() => begun, { timeout: 5_000 }).toEqual(["busy", "other", "busy", "busy"]);
   });
 
   test("what runs at the start runs without being sent", async () => {

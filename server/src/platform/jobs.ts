@@ -15,10 +15,12 @@ export interface Jobs {
   send(tx: Tx, name: string, data: object, options?: SendOptions): Promise<void>;
 }
 
-/** When a job runs. */
+/** When a job runs, and whose it is. */
 export interface SendOptions {
   /** Not before this instant, epoch ms; at once by default. */
   notBefore?: number;
+  /** Id of the account whose work it is; see `JobKind.atOncePerAccount`. */
+  account?: string;
 }
 
 /** One kind of job: what `app.ts` lists. */
@@ -30,6 +32,8 @@ export interface JobKind {
   secondsMax: number;
   /** Jobs of this kind at once in one process. */
   atOnce: number;
+  /** Jobs sent for the same account at once, in all processes: what one sends must not keep others waiting. */
+  atOncePerAccount?: number;
   /** Also runs by itself, with empty data: a cron expression in UTC. */
   cron?: string;
   /** Also runs when a process begins to work, with empty data. */
@@ -74,12 +78,13 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
   const stopping = new AbortController();
   const open = () => (opening ??= openBoss(options));
   return {
-    async send(tx, name, data, { notBefore } = {}) {
+    async send(tx, name, data, { notBefore, account } = {}) {
       const boss = await open();
       const db = { executeSql: (text: string, values?: unknown[]) => tx.connection.query(text, values) };
       await boss.send(name, data, {
         db,
         ...(notBefore === undefined ? {} : { startAfter: new Date(notBefore) }),
+        ...(account === undefined ? {} : { group: { id: account } }),
       });
     },
     async work(kinds, deps) {
@@ -91,6 +96,7 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
           pollingIntervalSeconds: 1,
           notifyPollingIntervalSeconds: 10,
           heartbeatRefreshSeconds: heartbeatSeconds / 4,
+          ...(kind.atOncePerAccount === undefined ? {} : { groupConcurrency: kind.atOncePerAccount }),
         };
         const run = async (job: Job<object>, worker: string) => {
           const at = performance.now();

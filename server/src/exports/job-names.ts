@@ -1,4 +1,0 @@
-/** Names of the jobs that endpoints send. */
-export const exportJobName = "export";
-export const resendJobName = "export-resend";
-export const noticeJobName = "export-notice";
