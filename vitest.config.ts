@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           ...withDatabase,
           name: "unit",
-          include: ["{server,client,cli,bench}/**/*.test.ts"],
+          include: ["{server,client,cli,simulator,bench}/**/*.test.ts"],
           testTimeout: 60_000,
         },
       },

@@ -95,7 +95,7 @@ function outside(source: Source, target: string): string | undefined {
 
 /** Portal, command line and acceptance tests are clients like everybody else. */
 function strangerImport(path: string, target: string): string | undefined {
-  if (!/^(cli|client|portal|test\/acceptance|examples)\//.test(path)) return undefined;
+  if (!/^(cli|client|portal|simulator|test\/acceptance|examples)\//.test(path)) return undefined;
   return `${path.split("/")[0]} talks to the server over HTTP and does not import ${target}`;
 }
 

@@ -1,0 +1,72 @@
+/**
+ * Local time of the utility: Central European Time, with summer time from the last Sunday of March to that of October
+ * (Directive 2000/84/EC). A day is a number: days since 1970-01-01 on the local calendar. A month is `year * 12 + month`,
+ * January 0. Instants are epoch milliseconds.
+ */
+export const hourMs = 3_600_000;
+export const dayMs = 24 * hourMs;
+
+const summers = new Map<number, { from: number; to: number }>();
+
+function summerOf(year: number): { from: number; to: number } {
+  let summer = summers.get(year);
+  if (summer === undefined) {
+    // Both changes happen at 01:00 UTC.
+    const lastSunday = (month: number) => {
+      const last = new Date(Date.UTC(year, month + 1, 0, 1));
+      return last.getTime() - last.getUTCDay() * dayMs;
+    };
+    summers.set(year, (summer = { from: lastSunday(2), to: lastSunday(9) }));
+  }
+  return summer;
+}
+
+/** The local wall clock at an instant, as if it were UTC. */
+export function localOf(at: number): number {
+  const { from, to } = summerOf(new Date(at).getUTCFullYear());
+  return at + (at >= from && at < to ? 2 : 1) * hourMs;
+}
+
+/** The local day that an instant lies in. */
+export const dayOf = (at: number): number => Math.floor(localOf(at) / dayMs);
+
+/** Local midnight at which a day begins. */
+export function startOfDay(day: number): number {
+  const winter = day * dayMs - hourMs;
+  // One hour before local midnight no change happens, so its offset is that of midnight.
+  return localOf(winter - hourMs) - (winter - hourMs) === 2 * hourMs ? winter - hourMs : winter;
+}
+
+/** The month that a day lies in. */
+export function monthOf(day: number): number {
+  const date = new Date(day * dayMs);
+  return date.getUTCFullYear() * 12 + date.getUTCMonth();
+}
+
+/** First day of a month. */
+export const firstDayOf = (month: number): number => Date.UTC(Math.floor(month / 12), month % 12, 1) / dayMs;
+
+/** `YYYY-MM-DD` */
+export const dayText = (day: number): string => new Date(day * dayMs).toISOString().slice(0, 10);
+
+/** `YYYY-MM` */
+export const monthText = (month: number): string => dayText(firstDayOf(month)).slice(0, 7);
+
+/** Wall clock, `YYYY-MM-DD HH:mm`. */
+export function wallText(at: number): string {
+  return new Date(localOf(at)).toISOString().slice(0, 16).replace("T", " ");
+}
+
+/** With offset, `YYYY-MM-DDTHH:mm:ss+02:00`. */
+export function offsetText(at: number): string {
+  const local = localOf(at);
+  return `${new Date(local).toISOString().slice(0, 19)}+0${(local - at) / hourMs}:00`;
+}
+
+/** The day that a text `YYYY-MM-DD` names; `undefined` when there is none. */
+export function parseDay(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{4}-\d\d-\d\d$/.test(text)) return undefined;
+  const at = Date.parse(`${text}T00:00:00Z`);
+  if (Number.isNaN(at) || new Date(at).toISOString().slice(0, 10) !== text) return undefined;
+  return at / dayMs;
+}

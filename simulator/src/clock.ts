@@ -1,0 +1,27 @@
+/** The utility's own time. */
+export interface SimulatedClock {
+  /** Epoch milliseconds of the utility. */
+  now(): number;
+  /** Epoch milliseconds of the machine: sessions and tokens end by it, as a visitor does not live faster. */
+  wall(): number;
+  /** Simulated seconds per second; 0 stands still. */
+  readonly speed: number;
+  /** Sets the time, the speed, or both. The time never goes back: what was published stays published. */
+  set(change: { now?: number; speed?: number }): void;
+}
+
+/** A clock that begins at `now` and runs `speed` times as fast as `wall`. */
+export function simulatedClock(now: number, { speed = 1, wall = Date.now } = {}): SimulatedClock {
+  let begun = { now, wall: wall(), speed };
+  const read = () => begun.now + (wall() - begun.wall) * begun.speed;
+  return {
+    now: () => Math.floor(read()),
+    wall,
+    get speed() {
+      return begun.speed;
+    },
+    set(change) {
+      begun = { now: Math.max(read(), change.now ?? 0), wall: wall(), speed: change.speed ?? begun.speed };
+    },
+  };
+}
