@@ -47,6 +47,12 @@ const priceModel = (idAt: IdAt) => ({
   components: [{ kind: "spot", name: "Spot", metric: "retail_usage", series: idAt("series") }],
 });
 
+const inboxRule = (idAt: IdAt) => ({
+  name: fresh("Rule "),
+  conditions: { account: idAt("account") },
+  actions: { tree_id: idAt("tree_id") },
+});
+
 /** A period of one day that no other request names. */
 function freshDay(): string {
   const day = new Date(Date.UTC(2000, 0, 1 + ++count)).toISOString().slice(0, 10).replaceAll("-", "");
@@ -155,6 +161,13 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
       target: { http: { url: "https://receiver.example/in" } },
     },
   }),
+  "POST /accounts/:id/structure": () => ({ body: { structure: "classic" } }),
+  "POST /inbox_rules": (idAt) => ({ body: inboxRule(idAt) }),
+  "PUT /inbox_rules/:id": (idAt) => ({ body: inboxRule(idAt) }),
+  "POST /inbox_rules/preview": (idAt) => ({ body: inboxRule(idAt) }),
+  "POST /inbox_rules/apply": (idAt) => ({ body: { rule: idAt("rule") } }),
+  "PUT /meters/:id/sources": (idAt) => ({ body: [idAt("body")] }),
+  "POST /meters/:id/events": () => ({ body: { kind: "meter_exchanged", day: "2026-01-02" } }),
   "POST /batches": (idAt) => ({
     body: {
       document: { source: "matrix" },

@@ -297,6 +297,12 @@ describe("the owner", () => {
       };
       instead.id = (await made("/price_models", model))._id;
     }
+    // Its meter was deleted by a request before.
+    if (name === "DELETE /meters/:id/events/:event_id") {
+      instead.id = (await made("/meters", { type: "water" }))._id;
+      const event = { kind: "moved_in", day: "2026-01-04" };
+      instead.event_id = (await made(`/meters/${instead.id}/events`, event))._id;
+    }
     if (name === "DELETE /trees/:id/meters/:meter_id") {
       instead.id = (await made("/trees", { name: "holds" }))._id;
       await made(`/trees/${instead.id}/meters`, { _id: own("meter_id") });

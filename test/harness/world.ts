@@ -7,7 +7,9 @@ import { scriptedConnector } from "../../server/src/collection/harness.ts";
 import { exportJobs } from "../../server/src/exports/exports.ts";
 import { ubl } from "../../server/src/invoices/harness.ts";
 import { invoiceJobs } from "../../server/src/invoices/invoices.ts";
+import { sql } from "../../server/src/platform/db.ts";
 import type { IdKind } from "../../server/src/platform/http/endpoint.ts";
+import { newId } from "../../server/src/platform/id.ts";
 import { newAccount, type TestAccount, testPassword } from "./accounts.ts";
 import { type Answer, type TestApi, testApi } from "./api.ts";
 import { formOf } from "./form.ts";
@@ -98,6 +100,7 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addWebhooks(api, party);
   await addPrices(api, party);
   await addExports(api, party);
+  await addFindings(api, party);
   return party;
 }
 
@@ -244,6 +247,29 @@ async function addExports(api: TestApi, party: Party): Promise<void> {
   const deps = { ...api.deps, egress: { ...api.deps.egress, request } };
   await kind.run({ exportId: made._id }, deps, new AbortController().signal);
   ids.export_run = (await asParty(api, party, "GET", `/exports/${made._id}/runs`))[0]._id;
+}
+
+/** What a connection has found, a rule for such meters, and what happened to one. */
+async function addFindings(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const make = async (path: string, body: object): Promise<string> =>
+    (await asParty(api, party, "POST", path, body))._id;
+  ids.inbox_rule = await make("/inbox_rules", {
+    name: `${canary} rule`,
+    conditions: { address: canary },
+    actions: { name: `${canary} {ean}` },
+  });
+  ids.meter_event = await make(`/meters/${ids.meter}/events`, {
+    kind: "meter_exchanged",
+    day: "2026-01-03",
+    note: `${canary} device`,
+  });
+  ids.meter_source = newId(api.clock.now());
+  const found = { key: `${canary} key`, ean: null, type: "electricity", text: canary, metrics: [] };
+  await api.db.run(sql`
+    insert into meter_source (id, account_id, provider, key, meter_id, found, first_found, last_found)
+    values (${ids.meter_source}, ${party.account.id}, 'scripted', ${found.key}, ${ids.meter},
+            ${JSON.stringify(found)}::jsonb, now(), now())`);
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

@@ -13,6 +13,7 @@ const otherOwners: Readonly<Record<string, string>> = {
   schema_migration: "platform",
   steady_lease: "platform",
   meter_news: "meters",
+  meter_activated: "meters",
 };
 
 const folder = "server/migrations/";

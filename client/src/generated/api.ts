@@ -466,4 +466,46 @@ export interface Operations {
   /** One provider: what a connection with it needs and brings. */
   "GET /owners/{provider}": { kind: "one"; path: { provider: string }; query: Record<string, never>; body: undefined;
     data: { name: string; title: string; countries: string[]; types: ("electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor")[]; granularities: ("5min" | "10min" | "15min" | "30min" | "hour" | "day" | "month")[]; history_days: number; lateness_hours: number; correction_days: number; terms: string | null; help: string; credentials: Record<string, unknown> } };
+  /** Where connections of an account belong: in its customers' subaccounts, or in the account itself. */
+  "GET /accounts/{id}/structure": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { structure: "property_manager" | "classic" | null; since: string | null; preview: boolean; account: { connections: number; meters: number }; subaccounts: { connections: number; meters: number }; effects: string[] } };
+  /** Chooses where new connections belong; `preview` only says what that would mean. */
+  "POST /accounts/{id}/structure": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { structure: "property_manager" | "classic"; preview?: boolean };
+    data: { structure: "property_manager" | "classic" | null; since: string | null; preview: boolean; account: { connections: number; meters: number }; subaccounts: { connections: number; meters: number }; effects: string[] } };
+  /** Lists the account's rules for found meters, in the order in which they are tried. */
+  "GET /inbox_rules": { kind: "list"; path: Record<string, never>; query: { skip?: number; offset?: string; limit?: number; sort?: string; q?: string }; body: undefined;
+    data: { _id: string; name: string; position: number; enabled: boolean; conditions: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: Record<string, unknown>; created: string }[] };
+  /** Adds a rule for found meters. */
+  "POST /inbox_rules": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { name: string; enabled?: boolean; conditions?: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: { box?: "active" | "ignored"; name?: string; tags?: string[]; tree_id?: string; tree_child?: string; factor?: number }; position?: number };
+    data: { _id: string; name: string; position: number; enabled: boolean; conditions: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: Record<string, unknown>; created: string } };
+  /** Reads a rule. */
+  "GET /inbox_rules/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; name: string; position: number; enabled: boolean; conditions: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: Record<string, unknown>; created: string } };
+  /** Changes a rule; what the body leaves out stays. Conditions and actions are replaced as a whole. */
+  "PUT /inbox_rules/{id}": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { name?: string; enabled?: boolean; conditions?: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions?: { box?: "active" | "ignored"; name?: string; tags?: string[]; tree_id?: string; tree_child?: string; factor?: number }; position?: number };
+    data: { _id: string; name: string; position: number; enabled: boolean; conditions: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: Record<string, unknown>; created: string } };
+  /** Deletes a rule; what it has done stays. */
+  "DELETE /inbox_rules/{id}": { kind: "message"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: undefined };
+  /** Shows what a rule that is not saved would do with the meters in the inbox. */
+  "POST /inbox_rules/preview": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { name: string; enabled?: boolean; conditions?: { provider?: string; ean_prefix?: string; address?: string; customer?: string; text?: string; type?: "electricity" | "heat" | "cooling" | "gas" | "hot_water" | "water" | "sensor"; account?: string }; actions: { box?: "active" | "ignored"; name?: string; tags?: string[]; tree_id?: string; tree_child?: string; factor?: number } };
+    data: { count: number; active: number; ignored: number; placed: number; changed: boolean; meters: { _id: string; ean: string | null; name: string | null; address: string | null; rules: string[]; becomes: { box?: string; name?: string; tags: string[]; tree_id?: string; tree_child?: string | null } }[] } };
+  /** Applies the rules to the found meters that lie in the inbox; `preview` only shows what they would do. */
+  "POST /inbox_rules/apply": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { rule?: string; preview?: boolean };
+    data: { count: number; active: number; ignored: number; placed: number; changed: boolean; meters: { _id: string; ean: string | null; name: string | null; address: string | null; rules: string[]; becomes: { box?: string; name?: string; tags: string[]; tree_id?: string; tree_child?: string | null } }[] } };
+  /** The connections that have found a meter; the values of the first one win. */
+  "GET /meters/{id}/sources": { kind: "one"; path: { id: string }; query: Record<string, never>; body: undefined;
+    data: { _id: string; provider: string; connection: { _id: string } | null; key: string; customer: { number: string; name: string } | null; text: string | null; first_found: string; last_found: string; vanished: string | null; from: string | null; to: string | null }[] };
+  /** Puts the sources of a meter in another order: takes all their ids, the one that wins first. */
+  "PUT /meters/{id}/sources": { kind: "one"; path: { id: string }; query: Record<string, never>; body: string[];
+    data: { _id: string; provider: string; connection: { _id: string } | null; key: string; customer: { number: string; name: string } | null; text: string | null; first_found: string; last_found: string; vanished: string | null; from: string | null; to: string | null }[] };
+  /** What happened to a metering point, by day: contracts, moves, exchanged devices, changed ids. */
+  "GET /meters/{id}/events": { kind: "list"; path: { id: string }; query: { skip?: number; offset?: string; limit?: number; sort?: string; q?: string }; body: undefined;
+    data: { _id: string; kind: "contract_ended" | "moved_out" | "moved_in" | "meter_exchanged" | "id_changed"; day: string; detail: Record<string, unknown>; source: string | null; actor: { _id: string; name: string } | null; created: string }[] };
+  /** Notes what happened to a metering point on a day. Its series go on. */
+  "POST /meters/{id}/events": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { kind: "contract_ended" | "moved_out" | "moved_in" | "meter_exchanged" | "id_changed"; day: string; ean?: string; note?: string };
+    data: { _id: string; kind: "contract_ended" | "moved_out" | "moved_in" | "meter_exchanged" | "id_changed"; day: string; detail: Record<string, unknown>; source: string | null; actor: { _id: string; name: string } | null; created: string } };
+  /** Takes an event back that was noted by hand; a changed id becomes what it was. */
+  "DELETE /meters/{id}/events/{event_id}": { kind: "message"; path: { id: string; event_id: string }; query: Record<string, never>; body: undefined;
+    data: undefined };
 }

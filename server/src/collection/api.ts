@@ -1,7 +1,16 @@
 import type { Endpoint } from "../platform/http/endpoint.ts";
 import type { Connector } from "./connector.ts";
+import { meterEventEndpoints } from "./meter-event-api.ts";
 import { providerEndpoints } from "./provider-api.ts";
+import { ruleEndpoints } from "./rule-api.ts";
+import { sourceEndpoints } from "./source-api.ts";
+import { structureEndpoints } from "./structure-api.ts";
 
 /** Every endpoint of collection, for the providers of these connectors. */
-export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[] =>
-  providerEndpoints(connectors);
+export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[] => [
+  ...providerEndpoints(connectors),
+  ...structureEndpoints,
+  ...ruleEndpoints,
+  ...sourceEndpoints,
+  ...meterEventEndpoints,
+];

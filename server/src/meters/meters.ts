@@ -7,6 +7,7 @@ export {
   type SeenRoot,
   seenRoots,
 } from "./access.ts";
+export { type InboxMeter, inboxAfter, inboxOf, takeActivated, wantedRoots } from "./collecting.ts";
 export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
 export { removeMeters } from "./erase.ts";
 export { type Meter, metersById, ownMeter, type PathStep, type Places } from "./meter.ts";

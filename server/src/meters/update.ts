@@ -2,6 +2,7 @@ import { any, type Queryable, sql, sqlState, type Tx } from "../platform/db.ts";
 import { invalid, Problem } from "../platform/problem.ts";
 import { countAccess } from "./access.ts";
 import { type Doing, log } from "./activity.ts";
+import { addActivated } from "./collecting.ts";
 import { type Meter, ownMeter } from "./meter.ts";
 import type { Box, MeterType, Representation } from "./reference.ts";
 import { Refusals } from "./refusals.ts";
@@ -143,6 +144,7 @@ async function moveTo(tx: Tx, { meter, now, actorId }: Target, box: Box): Promis
     tx,
     moved.map((row) => row.holder_id),
   );
+  if (box === "active" && moved.length > 0) await addActivated(tx, [meter.id]);
   await tx.run(sql`update meter set box_follows = false where id = ${meter.id} and box_follows`);
   const events = moved.map(({ id }) => ({
     meterId: id,

@@ -55,6 +55,20 @@ export async function addNode(
   return nodeById(tx, viewer, id);
 }
 
+/** The child of a node that has this name; it is added when there is none. Throws 404 for a foreign parent. */
+export async function childNamed(
+  tx: Tx,
+  viewer: Viewer,
+  { parent, name, now }: { parent: string; name: string; now: number },
+): Promise<string> {
+  await nodeById(tx, viewer, parent);
+  await holdTrees(tx, viewer.accountId);
+  const known = await tx.maybe<{ id: string }>(sql`
+    select id from tree_node where account_id = ${viewer.accountId} and parent_id = ${parent} and name = ${name}
+    order by created, id limit 1`);
+  return known?.id ?? (await addNode(tx, viewer, { parent, name, now })).id;
+}
+
 async function parentPath(db: Queryable, viewer: Viewer, parent: string | null): Promise<string> {
   return parent === null ? "" : (await nodeById(db, viewer, parent)).path;
 }

@@ -62,7 +62,10 @@ export type IdKind =
   | "invoice_template"
   | "price_model"
   | "price_series"
-  | "calculated_metric";
+  | "calculated_metric"
+  | "inbox_rule"
+  | "meter_source"
+  | "meter_event";
 
 export interface EndpointSpec<
   P extends z.ZodType,
