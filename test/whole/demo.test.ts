@@ -29,7 +29,7 @@ test("the demo takes the next port, its curl lines work as printed, and a second
   const first = await server(words);
   expect(first.printed()).toContain(`Port ${port} is taken`);
   expect(Number(new URL(first.url).port)).toBeGreaterThan(port);
-  const [meters, meter, node, invoices] = await pasted(first);
+  const [meters, meter, node, costs, invoices] = await pasted(first);
   expect(meters).toMatchObject({ code: 200, count: 12, data: expect.arrayContaining([]) });
   expect(meters.data).toHaveLength(5);
   expect(meters.data[0].assigner.name).toBe("BRF Solsidan");
@@ -38,6 +38,7 @@ test("the demo takes the next port, its curl lines work as printed, and a second
   expect(months(node)).toHaveLength(12);
   // Winters are colder than summers.
   expect(months(node)[0]!).toBeGreaterThan(3 * months(node)[6]!);
+  expect(costs.data[0]).toMatchObject({ currency: "SEK" });
   // They are read one after the other from now on.
   expect(invoices).toMatchObject({ code: 200 });
   expect((await first.stop()).code).toBe(0);

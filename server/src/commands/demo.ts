@@ -42,6 +42,8 @@ function greeting({ url, database }: RunningServer, config: Config, access: Demo
     curl(`/consumptions/${meterId}/month/${year}?metrics=energy`),
     `What all buildings used for heating in each month of ${year}:`,
     curl(`/consumptions/${nodeId}/month/${year}?metrics=energy&type=heat`),
+    `What its grid costs in each month of ${year}, calculated with a price model:`,
+    curl(`/costs/${meterId}/month/${year}?metrics=grid_total`),
     "Invoices, read from the PDF files in demo-invoices of the data folder:",
     curl("/invoices?status=completed"),
     "",

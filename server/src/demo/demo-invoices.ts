@@ -72,6 +72,18 @@ export function monthsBilled(invoices: readonly InvoiceToPrint[], { ean }: DemoM
   return months;
 }
 
+/** Does an invoice of a utility name the meter? */
+export function isBilledBy(
+  utility: Utility,
+  invoices: readonly InvoiceToPrint[],
+  { ean }: DemoMeter,
+): boolean {
+  return invoices.some(
+    (invoice) =>
+      invoice.utility === utility && invoice.sections.some(({ meteringPoint }) => meteringPoint === ean),
+  );
+}
+
 function swedish(customer: Customer, { months, ...place }: Billed): InvoiceToPrint[] {
   const [before, last] = months.slice(-2);
   const bill = (use: MonthUse, serial: number) =>

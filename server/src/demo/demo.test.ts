@@ -7,6 +7,7 @@ import { authenticate } from "../accounts/accounts.ts";
 import { endpoints } from "../app.ts";
 import { readInvoice } from "../formats/format.ts";
 import { invoiceJobs } from "../invoices/invoices.ts";
+import { calculateCostsJob } from "../prices/prices.ts";
 import { type DemoAccess, fillDemo } from "./demo.ts";
 import { demoValues } from "./values.ts";
 import { demoCustomers } from "./world.ts";
@@ -134,7 +135,7 @@ test("the bills of the customers lie in the data folder, can be read, and name m
 
 test("the bills are read as those that a customer uploads: every row has its cost, the wrong one is taken back", async () => {
   for (let job = t.sentJobs.shift(); job !== undefined; job = t.sentJobs.shift()) {
-    const kind = invoiceJobs.find(({ name }) => name === job!.name);
+    const kind = [...invoiceJobs, calculateCostsJob].find(({ name }) => name === job!.name);
     await kind?.run(job.data, t.deps, new AbortController().signal);
   }
   const { data, count } = await get("/invoices?limit=100");
@@ -159,4 +160,18 @@ test("the bills are read as those that a customer uploads: every row has its cos
     expect(costs.retail_usage[i]).toBeCloseTo(kWh * (0.7135 + 0.045), 1);
     expect(costs.grid_total[i]).toBeGreaterThan(costs.retail_total[i] / 2);
   }
+  // The months of which no bill tells are calculated, with the same prices.
+  const model = (await get("/price_models?name=%C3%84lvdal")).data[0];
+  const around = "grid_total,grid_usage&include=origin";
+  const year = (await get(`/costs/${meter._id}/month/202411-202610?metrics=${around}`)).data[0].periods[0];
+  expect(year.grid_total).not.toContain(null);
+  const origins = [...Array(22).fill("derived"), "delivered", "delivered"];
+  expect(year.grid_total_origin).toEqual(origins);
+  const first = (await get("/invoices?results.invoice_number=202610-10014")).data[0];
+  const body = { price_model: model._id };
+  const { json } = await t.call("POST", `/invoices/${first._id}/check`, { token: access.token, body });
+  // biome-ignore lint/suspicious/noExplicitAny: a path through an answer
+  const results = json.data[0].rows.map(({ result }: any) => result);
+  expect(results).toEqual([...Array(4).fill("agrees"), ...Array(3).fill("not_in_model")]);
+  expect(json.data[0].unbilled).toEqual([]);
 });

@@ -19,8 +19,9 @@ import { calendarIndex, calendarStart, granuleLabel } from "../platform/time/gra
 import { newSecret } from "../platform/token.ts";
 import { type Batch, defaultMetric, ingestIn, type Run } from "../series/series.ts";
 import { addNode, placeMeters } from "../trees/trees.ts";
-import { demoInvoices, monthsBilled, monthsOf } from "./demo-invoices.ts";
+import { demoInvoices, isBilledBy, monthsBilled, monthsOf } from "./demo-invoices.ts";
 import type { InvoiceToPrint } from "./invoice.ts";
+import { addGridModel } from "./price-model.ts";
 import { printInvoice } from "./print-invoice.ts";
 import { type DemoValues, demoValues } from "./values.ts";
 import { type Building, type Customer, type DemoMeter, demoCustomers } from "./world.ts";
@@ -86,6 +87,7 @@ async function fill(tx: Tx, deps: Deps): Promise<DemoAccess> {
   const tree = new DemoTree(tx, manager.account.id, now);
   const top = await tree.node({ name: "All properties", custom_identifier: "ALL" });
   let first: { subaccountId: string; meterId: string } | undefined;
+  const withGridModel: MadeMeter[] = [];
   for (const customer of customers) {
     const { account, meters } = await makeCustomer(tx, { customer, managerId: manager.account.id, now });
     await tree.plant(top, customer, meters);
@@ -98,9 +100,12 @@ async function fill(tx: Tx, deps: Deps): Promise<DemoAccess> {
     for (const [meter, made] of meters) {
       const about = { customer, now, all: values.get(meter)!, billed: monthsBilled(invoices, meter) };
       for (const batch of batchesOf(meter, made, about)) await ingestIn(tx, [batch], now);
+      if (isBilledBy("alvdal-energi", invoices, meter)) withGridModel.push(made);
     }
     await storeInvoices(tx, deps, { invoices, accountId: account.id, by: manager.account.id });
   }
+  const firstDay = new Date(firstMonth(now)).toISOString().slice(0, 10).replaceAll("-", "");
+  await addGridModel(tx, deps, { accountId: manager.account.id, meters: withGridModel, firstDay, now });
   const { password, token } = manager;
   const year = new Date(now).getUTCFullYear() - 1;
   return { username, password, token, ...first!, nodeId: top, year };
@@ -221,6 +226,12 @@ async function storeInvoices(
   }
 }
 
+/** First instant in UTC of the month in which values begin. */
+function firstMonth(now: number): number {
+  const date = new Date(now);
+  return Date.UTC(date.getUTCFullYear() - years, date.getUTCMonth(), 1);
+}
+
 /** Values of a meter from the first day of the month two years ago until yesterday. */
 function allValues(
   meter: DemoMeter,
@@ -228,9 +239,7 @@ function allValues(
   { customer, now }: { customer: Customer; now: number },
 ): DemoValues {
   const to = calendarStart(timezone, calendarIndex("day", timezone, now), "day");
-  const date = new Date(now);
-  const from = Date.UTC(date.getUTCFullYear() - years, date.getUTCMonth(), 1);
-  const firstDay = calendarStart(timezone, calendarIndex("day", timezone, from), "day");
+  const firstDay = calendarStart(timezone, calendarIndex("day", timezone, firstMonth(now)), "day");
   return demoValues(meter, customer.city, { from: firstDay, to });
 }
 

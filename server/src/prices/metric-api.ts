@@ -6,6 +6,7 @@ import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform
 import { readPaging } from "../platform/http/filter.ts";
 import { formatTimestamp, id, timestampText } from "../platform/http/schema.ts";
 import { invalid, Problem } from "../platform/problem.ts";
+import { beginCalculation } from "./begin.ts";
 import {
   type CalculatedMetric,
   type MetricFields,
@@ -169,10 +170,7 @@ const create = endpoint({
       const meter = await target(tx, who, params.id);
       const sent = { ...body, currency: body.currency ?? null };
       const fields = await fieldsOf(tx, who, { meter, sent });
-      await follow(tx, meter, now);
-      const made = await saveMetric(tx, meter.rootId, { fields, now });
-      await markDue(tx, [{ meterId: meter.rootId, ...monthsOf(fields, now) }]);
-      await sendCalculation(tx, jobs);
+      const made = await beginCalculation(tx, jobs, { meter, fields, now });
       return view(await metricOf(tx, meter.rootId, made));
     });
   },
