@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { registerImport } from "./commands/import.ts";
 import { registerInspect } from "./commands/inspect.ts";
+import { registerInvoice } from "./commands/invoice.ts";
 
 /** Runs the command line. Failures go to standard error as one message, and set the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -10,6 +11,7 @@ export async function run(words: readonly string[]): Promise<void> {
     .exitOverride();
   registerImport(program);
   registerInspect(program);
+  registerInvoice(program);
   await addServerCommands(program);
   try {
     await program.parseAsync(words, { from: "user" });

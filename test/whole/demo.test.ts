@@ -39,6 +39,9 @@ test("the demo takes the next port, its curl lines work as printed, and a second
   // Winters are colder than summers.
   expect(months(node)[0]!).toBeGreaterThan(3 * months(node)[6]!);
   expect(costs.data[0]).toMatchObject({ currency: "SEK" });
+  expect(costs.data[0].periods[0].retail_total).not.toContain(null);
+  const gridTotals = async () => (await pasted(first))[3].data[0].periods[0].grid_total;
+  await expect.poll(gridTotals, { timeout: 30_000, interval: 500 }).not.toContain(null);
   // They are read one after the other from now on.
   expect(invoices).toMatchObject({ code: 200 });
   expect((await first.stop()).code).toBe(0);

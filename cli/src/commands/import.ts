@@ -1,21 +1,16 @@
-import { openAsBlob } from "node:fs";
-import { stat } from "node:fs/promises";
-import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, type Form, type Operations } from "@metertree/client";
+import type { Client, Operations } from "@metertree/client";
 import type { Command } from "commander";
-import { fail } from "../failure.ts";
 import { mappingIn, mappingText } from "../mapping-option.ts";
 import { openProgress, type Progress } from "../progress.ts";
+import { addServerFlags, clientOf, filesToSend, type ServerOptions, told } from "../server.ts";
 import { counted, plain, tableText } from "../table.ts";
 
 type Import = Operations["GET /imports/{id}"]["data"];
 type Problem = Import["first_problems"][number];
 type Upload = Operations["POST /imports"]["body"];
 
-interface Options {
-  url?: string;
-  token?: string;
+interface Options extends ServerOptions {
   account?: string;
   mapping?: string;
   timezone?: string;
@@ -35,12 +30,11 @@ const printedMax = 50;
 
 /** `metertree import`: uploads files to a server and waits until they are stored or refused. */
 export function registerImport(program: Command): void {
-  program
+  const command = program
     .command("import")
     .argument("<file...>", "files of meter values, also packed; stored all together or not at all")
-    .description("upload files of meter values to a server")
-    .option("--url <url>", "address of the server (METERTREE_URL)")
-    .option("--token <token>", "access token with the scope write_meters (METERTREE_TOKEN)")
+    .description("upload files of meter values to a server");
+  addServerFlags(command)
     .option(
       "--account <account>",
       "subaccount that gets the meters: its id, or external: and its custom identifier",
@@ -65,10 +59,7 @@ export function registerImport(program: Command): void {
 }
 
 async function importFiles(paths: readonly string[], options: Options): Promise<Import> {
-  const url = options.url ?? process.env.METERTREE_URL ?? "http://localhost:8080";
-  const token = options.token ?? process.env.METERTREE_TOKEN;
-  if (token === undefined) throw fail("A token is missing: --token, or METERTREE_TOKEN in the environment.");
-  const client = new Client({ url, token });
+  const client = clientOf(options);
   const body = await formOf(paths, options);
   const progress = openProgress(options.json === true ? undefined : process.stderr);
   try {
@@ -78,20 +69,14 @@ async function importFiles(paths: readonly string[], options: Options): Promise<
     });
     return await whenDone(client, made, progress);
   } catch (error) {
-    const isApi = error instanceof Error && (error.name === "ApiError" || error.name === "ConnectionError");
-    throw isApi ? fail((error as Error).message) : error;
+    throw told(error);
   } finally {
     progress.close();
   }
 }
 
 async function formOf(paths: readonly string[], options: Options): Promise<Upload> {
-  const files: Form<object>["files"][number][] = [];
-  for (const path of paths) {
-    const about = await stat(path).catch(() => undefined);
-    if (about?.isFile() !== true) throw fail(`${path}: there is no such file`);
-    files.push({ name: basename(path), content: await openAsBlob(path) });
-  }
+  const files = await filesToSend(paths);
   const { account, timezone, unit, meter, format, source } = options;
   const given = Object.entries({
     account,
