@@ -13,12 +13,17 @@ const ambiguousWithin = 0.05;
 
 /**
  * The format of a file by its first bytes and name, or the format called `wanted`.
+ * @param remedy what to do about a file that no format fits
  * @throws Fault when no format or more than one fits
  */
 export function chooseFormat<Kind extends Recogniser>(
   head: Uint8Array,
   fileName: string,
-  { formats, wanted }: { formats: readonly Kind[]; wanted?: string | undefined },
+  {
+    formats,
+    wanted,
+    remedy = "State its format.",
+  }: { formats: readonly Kind[]; wanted?: string | undefined; remedy?: string },
 ): Kind {
   if (wanted !== undefined) {
     const format = formats.find(({ name }) => name === wanted);
@@ -32,7 +37,7 @@ export function chooseFormat<Kind extends Recogniser>(
     .sort((a, b) => b.sure - a.sure);
   const [first, second] = ranked;
   if (first === undefined) {
-    throw new Fault(`The file is in no format that we know (${listed(formats)}). State its format.`);
+    throw new Fault(`The file is in no format that we know (${listed(formats)}). ${remedy}`);
   }
   if (second !== undefined && first.sure - second.sure < ambiguousWithin) {
     const possible = listed([first.format, second.format]);

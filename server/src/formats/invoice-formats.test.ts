@@ -8,7 +8,7 @@ const xml = readFileSync(join(import.meta.dirname, "cii/cases/credit-note/input.
 test("what is no document at all is refused in words", async () => {
   await expect(readInvoice(Buffer.from(""), { fileName: "a.xml" })).rejects.toThrow("The file is empty.");
   await expect(readInvoice(Buffer.from("a;b\n1;2\n"), { fileName: "a.csv" })).rejects.toThrow(
-    /in no format that we know \(ubl, cii, finvoice/,
+    /in no format that we know \(ubl, cii, finvoice, pdf-template\)\. Ask the sender for one of them\.$/,
   );
   await expect(readInvoice(xml, { fileName: "a.xml", format: "ublx" })).rejects.toThrow(/no format "ublx"/);
   await expect(readInvoice(xml, { fileName: "a.xml", format: "ubl" })).rejects.toThrow(

@@ -61,6 +61,7 @@ async function read(
   const chosen = chooseFormat(bytes.subarray(0, headBytes), options.fileName, {
     formats: invoiceFormats(),
     wanted: format,
+    remedy: "Ask the sender for one of them.",
   });
   return (await chosen.read(bytes, options)).map(bounded);
 }

@@ -149,13 +149,11 @@ describe("rows", () => {
     });
     expect(
       (await wrong({ rows: [{ row: row._id, metric: "grid_usage", contract_type: "retail" }] })).errors,
-    ).toHaveProperty("rows[0].metric");
+    ).toHaveProperty("rows.0.metric");
     expect((await wrong({ rows: [{ row: "0".repeat(24), metric: "grid_usage" }] })).errors).toHaveProperty(
-      "rows[0].row",
+      "rows.0.row",
     );
-    expect((await wrong({ results: [{ ean: "none", meter: null }] })).errors).toHaveProperty(
-      "results[0].ean",
-    );
+    expect((await wrong({ results: [{ ean: "none", meter: null }] })).errors).toHaveProperty("results.0.ean");
     const failed = await world.settle("<Invoice/>");
     expect((await correct(failed._id, { rows: [] })).status).toBe(409);
   });

@@ -66,14 +66,14 @@ export async function correctionsAfter(
     const isThere = places.some(
       (place) => place.ean === each.ean && (number === null || place.number === number),
     );
-    if (!isThere) throw invalid(`results[${i}].ean`, "is no metering point of this invoice");
+    if (!isThere) throw invalid(`results.${i}.ean`, "is no metering point of this invoice");
     const meter = each.meter === null ? null : await writableRoot(db, { who, invoice }, each.meter);
     kept.results = withResult(kept.results, { ean: each.ean, invoice_number: number, meter });
   }
   const byId = new Map(results.flatMap(({ rows }) => rows).map((row) => [row.id, row]));
   for (const [i, each] of said.rows.entries()) {
     const row = byId.get(each.row);
-    if (row === undefined) throw invalid(`rows[${i}].row`, "is no row of this invoice");
+    if (row === undefined) throw invalid(`rows.${i}.row`, "is no row of this invoice");
     kept.rows = withRow(kept.rows, row, checked(each, i));
   }
   return kept;
@@ -108,7 +108,7 @@ function withResult(
 function checked(said: Said["rows"][number], i: number): Said["rows"][number] {
   const { metric, contract_type } = said;
   if (metric != null && contract_type != null && contractOf(metric) !== contract_type)
-    throw invalid(`rows[${i}].metric`, `is no cost of the contract type ${contract_type}`);
+    throw invalid(`rows.${i}.metric`, `is no cost of the contract type ${contract_type}`);
   return said;
 }
 
