@@ -38,3 +38,14 @@ test("long texts are cut, long numbers are refused", async () => {
   });
   await expect(changed('unitCode="KWH"', `unitCode="${"K".repeat(300)}"`)).rejects.toThrow(/unit of row 1/);
 });
+
+test("a metering point that is printed in groups of digits is the same as without them", async () => {
+  const several = readFileSync(
+    join(import.meta.dirname, "ubl/cases/several-metering-points/input.xml"),
+    "utf8",
+  );
+  const grouped = several.replaceAll(/>(\d{3})(\d{3})(\d{6})(\d{6})</g, ">$1 $2 $3\u00a0$4<");
+  expect(grouped).not.toBe(several);
+  const read = (text: string) => readInvoice(Buffer.from(text), { fileName: "a.xml" });
+  expect(await read(grouped)).toEqual(await read(several));
+});

@@ -71,21 +71,27 @@ const textLengthMax = 1_000;
 /** Longest number, code or unit; a longer one is none, and half of it would be another one. */
 const identifierLengthMax = 200;
 
+/** `735 999 116 000 000 011` is the number of the same metering point as without the spaces. */
+const ungrouped = (point: string) => (/^[\d\s]+$/.test(point) ? point.replaceAll(/\s/g, "") : point);
+
 /** Documents come from anywhere: bounds what is stored of one, whatever its format. */
 function bounded(invoice: ParsedInvoice): ParsedInvoice {
   const shortened = (text: string) =>
     text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}…`;
   const party = <Who extends ParsedInvoice["buyer"]>(who: Who): Who =>
     who === null ? who : { ...who, name: shortened(who.name) };
-  const { number, currency, replaces, meteringPoints, seller, buyer } = invoice;
+  const { number, currency, replaces, seller, buyer } = invoice;
+  const meteringPoints = [...new Set(invoice.meteringPoints.map(ungrouped))];
   const ids = { number, currency, seller: seller.id, buyer: buyer?.id ?? null };
   mustBeIdentifiers({ ...ids, replaces, "metering point": meteringPoints }, "the document");
   return {
     ...invoice,
     seller: party(seller),
     buyer: party(buyer),
+    meteringPoints,
     rows: invoice.rows.map((row) => {
-      const { code, meteringPoint, quantityUnit, priceUnit } = row;
+      const { code, quantityUnit, priceUnit } = row;
+      const meteringPoint = row.meteringPoint === null ? null : ungrouped(row.meteringPoint);
       const told = {
         code,
         "metering point": meteringPoint,
@@ -93,7 +99,7 @@ function bounded(invoice: ParsedInvoice): ParsedInvoice {
         "unit of the price": priceUnit,
       };
       mustBeIdentifiers(told, `row ${row.line}`);
-      return { ...row, description: shortened(row.description) };
+      return { ...row, meteringPoint, description: shortened(row.description) };
     }),
   };
 }

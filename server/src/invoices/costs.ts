@@ -6,7 +6,8 @@ import { calendarStart } from "../platform/time/granule.ts";
 import { type Batch, ingestIn, type RootMeter, type Run, undoImports } from "../series/series.ts";
 import { type DraftBill, type DraftResult, type DraftRow, metricsOfRow } from "./draft.ts";
 import type { CostMeter } from "./link.ts";
-import { divide, Money, type MonthShare, monthsOf, type Spread } from "./spread.ts";
+import { Money } from "./money.ts";
+import { divide, type MonthShare, monthsOf, type Spread } from "./spread.ts";
 import { consumptionWeights, type Wanted } from "./weights.ts";
 
 /** One month of one cost of a meter. */

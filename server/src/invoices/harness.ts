@@ -15,7 +15,7 @@ import { seriesEndpoints } from "../series/api.ts";
 import { treeEndpoints } from "../trees/api.ts";
 import { invoiceEndpoints } from "./api.ts";
 import { invoiceJobs } from "./invoices.ts";
-import { Money } from "./spread.ts";
+import { Money } from "./money.ts";
 
 /** A row of an invoice in UBL. */
 export interface TestRow {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { divide, Money, monthsOf } from "./spread.ts";
+import { Money } from "./money.ts";
+import { divide, monthsOf } from "./spread.ts";
 
 const sumOf = (parts: readonly string[]) => parts.reduce((sum, part) => sum.plus(part), new Money(0));
 

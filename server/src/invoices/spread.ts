@@ -1,11 +1,5 @@
-import { Decimal } from "decimal.js";
 import type { DayText, DecimalText, InvoicePeriod } from "../formats/format.ts";
-
-/**
- * Exact arithmetic of money: 40 digits are more than any amount has. A class of its own, so that nobody else's
- * settings change it.
- */
-export const Money = Decimal.clone({ precision: 40 });
+import { Money } from "./money.ts";
 
 /** How the amount of a row was divided into months. */
 export const spreads = ["days", "consumption", "month"] as const;

@@ -1,4 +1,4 @@
-import { Money } from "./spread.ts";
+import { Money } from "./money.ts";
 
 /** A bill among the others of its account: what decides whether it counts. */
 export interface Bill {

@@ -1,8 +1,5 @@
-import { Decimal } from "decimal.js";
 import type { DecimalText, InvoiceRow, InvoiceVatGroup, ParsedInvoice } from "../formats/format.ts";
-
-/** Exact for amounts of up to 100 digits; halves are rounded away from zero, as tax law does. */
-const Money = Decimal.clone({ precision: 100, rounding: Decimal.ROUND_HALF_UP });
+import { Money } from "./money.ts";
 
 /** Do the amounts of an invoice agree with each other? */
 export type Tie = { ok: true } | { ok: false; difference: DecimalText; message: string };
@@ -45,7 +42,7 @@ export function tie(invoice: ParsedInvoice): Tie {
 interface Comparison {
   /** As in "net and VAT sum to". */
   what: string;
-  expected: Decimal;
+  expected: Money;
   /** What the printed amount is called. */
   name: string;
   printed: DecimalText;
@@ -129,13 +126,13 @@ function rowsByRate(rows: readonly InvoiceRow[]): Map<string, InvoiceRow[]> | un
   return Map.groupBy(rows, ({ vatRate }) => new Money(vatRate!).toFixed());
 }
 
-const roundedByRow = (rows: readonly InvoiceRow[], rate: Decimal) =>
+const roundedByRow = (rows: readonly InvoiceRow[], rate: Money) =>
   sum(rows.map(({ amount }) => cents(rate.times(amount).div(100))));
 
-const sum = (amounts: readonly (DecimalText | Decimal)[]) =>
-  amounts.reduce<Decimal>((all, amount) => all.plus(amount), new Money(0));
+const sum = (amounts: readonly (DecimalText | Money)[]) =>
+  amounts.reduce<Money>((all, amount) => all.plus(amount), new Money(0));
 
-const cents = (amount: Decimal) => amount.toDecimalPlaces(2);
+const cents = (amount: Money) => amount.toDecimalPlaces(2);
 
 /** With two decimals, or as many as there are. */
-const written = (amount: Decimal) => amount.toFixed(Math.max(2, amount.decimalPlaces()));
+const written = (amount: Money) => amount.toFixed(Math.max(2, amount.decimalPlaces()));

@@ -7,7 +7,8 @@ import { fold } from "../platform/http/filter.ts";
 import { formatTimestamp, timestampText } from "../platform/http/schema.ts";
 import { type DraftBill, type DraftRow, metricsOfRow, type Open, periodText, plainId } from "./draft.ts";
 import { contractTypes, type Invoice, statuses } from "./invoice.ts";
-import { Money, spreads } from "./spread.ts";
+import { Money } from "./money.ts";
+import { spreads } from "./spread.ts";
 
 const party = z.object({ _id: z.string(), name: z.string() });
 
@@ -251,7 +252,7 @@ function spanOf(bill: DraftBill, rows: readonly DraftRow[]): string | null {
 }
 
 function metricSums(rows: readonly DraftRow[]): Record<string, number> {
-  const sums = new Map<string, InstanceType<typeof Money>>();
+  const sums = new Map<string, Money>();
   for (const row of rows) {
     for (const metric of metricsOfRow(row))
       sums.set(metric, (sums.get(metric) ?? new Money(0)).plus(row.amount));
