@@ -22,7 +22,7 @@ const run: JobKind = {
   secondsMax: 6 * 3600,
   // A target that hangs holds its job for minutes.
   atOnce: 4,
-  atOncePerAccount: 2,
+  oneByAccount: true,
   run: runExport,
 };
 
@@ -31,7 +31,7 @@ const resend: JobKind = {
   retries: 3,
   secondsMax: 6 * 3600,
   atOnce: 2,
-  atOncePerAccount: 1,
+  oneByAccount: true,
   run: resendFile,
 };
 

@@ -81,7 +81,7 @@ describe("jobs", () => {
       for (const of of ["busy", "busy", "busy", "other"])
         await jobs.send(tx, "shared", { of }, { account: of });
     });
-    await jobs.work([kind("shared", { atOnce: 2, atOncePerAccount: 1, run })], deps);
+    await jobs.work([kind("shared", { atOnce: 2, oneByAccount: true, run })], deps);
     await other.promise;
     expect(begun).toEqual(["busy", "other"]);
     released.resolve();

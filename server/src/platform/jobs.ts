@@ -19,7 +19,7 @@ export interface Jobs {
 export interface SendOptions {
   /** Not before this instant, epoch ms; at once by default. */
   notBefore?: number;
-  /** Id of the account whose work it is; see `JobKind.atOncePerAccount`. */
+  /** Id of the account whose work it is; see `JobKind.oneByAccount`. */
   account?: string;
 }
 
@@ -32,8 +32,8 @@ export interface JobKind {
   secondsMax: number;
   /** Jobs of this kind at once in one process. */
   atOnce: number;
-  /** Jobs sent for the same account at once, in all processes: what one sends must not keep others waiting. */
-  atOncePerAccount?: number;
+  /** One at a time, in one process, of those sent for the same account: what one sends must not keep others waiting. */
+  oneByAccount?: boolean;
   /** Also runs by itself, with empty data: a cron expression in UTC. */
   cron?: string;
   /** Also runs when a process begins to work, with empty data. */
@@ -96,11 +96,15 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
           pollingIntervalSeconds: 1,
           notifyPollingIntervalSeconds: 10,
           heartbeatRefreshSeconds: heartbeatSeconds / 4,
-          ...(kind.atOncePerAccount === undefined ? {} : { groupConcurrency: kind.atOncePerAccount }),
+          // Counted in memory: the count in the database does not see what another worker takes at that moment.
+          ...(kind.oneByAccount === true ? { localGroupConcurrency: 1 } : {}),
         };
+        const workers: string[] = [];
         const run = async (job: Job<object>, worker: string) => {
           const at = performance.now();
           running.add(job.id);
+          // One that took a job of this account at the same moment had to give it back, and now finds another.
+          if (kind.oneByAccount === true) for (const each of workers) boss.notifyWorker(each);
           try {
             await kind.run(job.data ?? {}, deps, AbortSignal.any([job.signal, stopping.signal]));
             log.info({ job: job.id, kind: kind.name, ms: Math.round(performance.now() - at) }, "job done");
@@ -120,6 +124,7 @@ export function openJobs(options: OpenJobsOptions): OpenJobs {
         };
         for (let i = 0; i < kind.atOnce; i++) {
           const worker: string = await boss.work<object>(kind.name, settings, ([job]) => run(job!, worker));
+          workers.push(worker);
         }
         if (kind.atStart === true) await boss.send(kind.name, {});
       }
