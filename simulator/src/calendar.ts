@@ -6,24 +6,33 @@
 export const hourMs = 3_600_000;
 export const dayMs = 24 * hourMs;
 
-const summers = new Map<number, { from: number; to: number }>();
+interface Year {
+  begin: number;
+  end: number;
+  /** Summer time, from and to. */
+  from: number;
+  to: number;
+}
 
-function summerOf(year: number): { from: number; to: number } {
-  let summer = summers.get(year);
-  if (summer === undefined) {
-    // Both changes happen at 01:00 UTC.
-    const lastSunday = (month: number) => {
-      const last = new Date(Date.UTC(year, month + 1, 0, 1));
-      return last.getTime() - last.getUTCDay() * dayMs;
-    };
-    summers.set(year, (summer = { from: lastSunday(2), to: lastSunday(9) }));
-  }
-  return summer;
+/** The year that was asked for last: questions come in the order of time. */
+let year: Year = { begin: 0, end: 0, from: 0, to: 0 };
+
+function yearOf(at: number): Year {
+  if (at >= year.begin && at < year.end) return year;
+  const number = new Date(at).getUTCFullYear();
+  // Both changes happen at 01:00 UTC.
+  const lastSunday = (month: number) => {
+    const last = new Date(Date.UTC(number, month + 1, 0, 1));
+    return last.getTime() - last.getUTCDay() * dayMs;
+  };
+  const begin = Date.UTC(number, 0, 1);
+  year = { begin, end: Date.UTC(number + 1, 0, 1), from: lastSunday(2), to: lastSunday(9) };
+  return year;
 }
 
 /** The local wall clock at an instant, as if it were UTC. */
 export function localOf(at: number): number {
-  const { from, to } = summerOf(new Date(at).getUTCFullYear());
+  const { from, to } = yearOf(at);
   return at + (at >= from && at < to ? 2 : 1) * hourMs;
 }
 

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { dayOf, parseDay } from "./calendar.ts";
 import { drawFaults, type Fault, type FaultOrder, faultKinds, layoutVariants } from "./faults.ts";
+import { invoicesOf } from "./invoices.ts";
 import type { PublishedValue } from "./publication.ts";
 import type { Utility } from "./utility.ts";
 import { monthsOf, valuesOf } from "./values.ts";
@@ -118,6 +119,13 @@ export function control(app: FastifyInstance, utility: Utility, outside: Outside
       return { username: customer.username, password: customer.password };
     },
   );
+  app.get<{ Querystring: { customer?: string } }>("/control/invoices", ({ query }) => ({
+    invoices: [...world.customers.values()]
+      .filter(({ username }) => query.customer === undefined || username === query.customer)
+      .flatMap((customer) =>
+        invoicesOf(utility, customer).map((invoice) => ({ username: customer.username, ...invoice })),
+      ),
+  }));
   truthControl(app, utility);
 }
 

@@ -67,7 +67,7 @@ export function page(look: Look, { title, body, menu }: Content): string {
   const nav =
     menu === undefined
       ? `<nav><a href="?lang=sv" lang="sv">Svenska</a> · <a href="?lang=en" lang="en">English</a></nav>`
-      : `<nav><a href="/overview">${t("overview")}</a></nav>
+      : `<nav><a href="/overview">${t("overview")}</a> · <a href="/invoices">${t("invoices")}</a></nav>
 <form method="post" action="/logout"><input type="hidden" name="csrf" value="${menu}"><button>${t("leave")}</button></form>`;
   return `<!doctype html>
 <html lang="${lang}">

@@ -10,9 +10,9 @@ beforeAll(async () => {
 });
 afterAll(() => t.close());
 
-const inside = async (username: string) => {
+const inside = async (username: string, password = "demo") => {
   const visitor = t.visit();
-  const answer = await visitor.login(username);
+  const answer = await visitor.login(username, password);
   expect([answer.status, answer.headers.get("location")]).toEqual([303, "/overview"]);
   return visitor;
 };
@@ -155,6 +155,25 @@ describe("pages and files", () => {
       expect((await visitor.ask(`${meter}/values.csv?${query}`)).status).toBe(400);
     }
     expect((await visitor.ask(`${meter}/values.csv?resolution=15min&${span}`)).status).toBe(404);
+  });
+
+  test("an invoice bills what was published when it was issued, and stays as it is", async () => {
+    const visitor = await inside("kund0003", "sol-0003");
+    const list = await visitor.text("/invoices");
+    const [path] = links(list, "/invoices/").filter((each) => each.endsWith(".xml"));
+    const before = await visitor.text(path!);
+    const { invoices } = (await t.order("GET", "/control/invoices?customer=kund0003")).json;
+    expect(path).toBe(`/invoices/${invoices[0].number}.xml`);
+    expect(before).toContain(`<cbc:PayableAmount currencyID="SEK">${invoices[0].payable}<`);
+    await t.order("POST", "/control/faults", { kind: "rewritten", username: "kund0003", days: 90 });
+    expect(await visitor.text(path!)).toBe(before);
+    expect((await visitor.ask(path!.replace(".xml", ".pdf"))).headers.get("content-type")).toBe(
+      "application/pdf",
+    );
+    const stranger = await inside("demo");
+    for (const wrong of [path!, "/invoices/202601-1.pdf", "/invoices/x", "/invoices/209912-1.xml"]) {
+      expect([wrong, (await stranger.ask(wrong)).status]).toEqual([wrong, 404]);
+    }
   });
 
   test("English is spoken to those who want it", async () => {

@@ -4,6 +4,7 @@ import { api } from "./api.ts";
 import { control } from "./control.ts";
 import { customerPages, showObstacle } from "./customer-pages.ts";
 import { obstacleOf } from "./gate.ts";
+import { invoicePages } from "./invoice-pages.ts";
 import { loginPages } from "./login-pages.ts";
 import { Sessions } from "./sessions.ts";
 import { makeUtility, type Utility, type UtilityOptions } from "./utility.ts";
@@ -110,6 +111,7 @@ function site(utility: Utility): FastifyInstance {
   app.setNotFoundHandler((request, reply) => showMissing(reply, lookOf(utility, request, null)));
   loginPages(app, utility, sessions);
   customerPages(app, utility, sessions);
+  invoicePages(app, utility, sessions);
   api(app, utility);
   return app;
 }
