@@ -1,5 +1,5 @@
 import { managerOf } from "../accounts/accounts.ts";
-import { type InboxMeter, inboxAfter, inboxOf, updateMeters } from "../meters/meters.ts";
+import { type InboxMeter, inboxAfter, inboxOf, moveMeters, updateMeters } from "../meters/meters.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { childNamed, placeMeters } from "../trees/trees.ts";
 import type { FoundMeter } from "./connector.ts";
@@ -88,11 +88,13 @@ async function move(
 ): Promise<void> {
   const boxOf = new Map(decided.map(({ meter, decision }) => [meter.rootId, decision.box!]));
   const waiting = await inboxOf(tx, options.accountId, [...boxOf.keys()]);
-  await updateMeters(
-    tx,
-    options,
-    waiting.map(({ id, rootId }) => ({ _id: id, box: boxOf.get(rootId)! })),
-  );
+  for (const [box, some] of Map.groupBy(waiting, ({ rootId }) => boxOf.get(rootId)!)) {
+    await moveMeters(
+      tx,
+      { ...options, box },
+      some.map(({ id }) => id),
+    );
+  }
 }
 
 async function changeOwn(

@@ -45,4 +45,4 @@ export {
   statsOf,
   statVersions,
 } from "./stats.ts";
-export { addMetrics, updateMeters } from "./update.ts";
+export { addMetrics, moveMeters, updateMeters } from "./update.ts";

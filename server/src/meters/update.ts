@@ -7,7 +7,7 @@ import { type Meter, ownMeter } from "./meter.ts";
 import type { Box, MeterType, Representation } from "./reference.ts";
 import { Refusals } from "./refusals.ts";
 import { searchText } from "./search-text.ts";
-import { holdRoots } from "./share.ts";
+import { holdRoots, rootIdsOf } from "./share.ts";
 
 /** What a holder may change of its own reference. */
 export interface OwnChange {
@@ -63,7 +63,7 @@ export async function updateMeter(
   }
   if (ownFields.some((field) => changed.includes(field))) await changeOwn(tx, { ...options, meter }, change);
   // Setting the box, even to what it is, ends that it follows the parent's.
-  if (change.box !== undefined) await moveTo(tx, { ...options, meter }, change.box);
+  if (change.box !== undefined) await moveTo(tx, { ...options, ids: [meter.id], box: change.box });
   const others = changed.filter((field) => field !== "box");
   if (others.length > 0) {
     await log(tx, options, [{ meterId: meter.id, action: "updated", detail: { fields: others } }]);
@@ -131,11 +131,30 @@ async function changeOwn(tx: Tx, { meter, now }: Target, change: OwnChange): Pro
     where id = ${meter.id}`);
 }
 
-async function moveTo(tx: Tx, { meter, now, actorId }: Target, box: Box): Promise<void> {
+/**
+ * Moves meters of an account to a box, thousands at once. Ids that are not its own references, or whose access was
+ * withdrawn, are left out.
+ */
+export async function moveMeters(
+  tx: Tx,
+  options: Doing & { accountId: string; box: Box },
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  await holdRoots(tx, await rootIdsOf(tx, ids));
+  const own = await tx.rows<{ id: string }>(sql`
+    select id from meter where id = ${any(ids)} and holder_id = ${options.accountId} and not revoked`);
+  await moveTo(tx, { ...options, ids: own.map((row) => row.id) });
+}
+
+async function moveTo(
+  tx: Tx,
+  { ids, box, now, actorId }: Doing & { ids: readonly string[]; box: Box },
+): Promise<void> {
   const moved = await tx.rows<{ id: string; holder_id: string }>(sql`
     with recursive down as (
-      select id from meter where id = ${meter.id}
-      union all
+      select id from meter where id = ${any(ids)}
+      union
       select m.id from down join meter m on m.parent_id = down.id where m.box_follows
     )
     update meter set box = ${box}, entered = nextval('meter_entered_seq'), updated = ${new Date(now)} from down
@@ -144,12 +163,18 @@ async function moveTo(tx: Tx, { meter, now, actorId }: Target, box: Box): Promis
     tx,
     moved.map((row) => row.holder_id),
   );
-  if (box === "active" && moved.length > 0) await addActivated(tx, [meter.id]);
-  await tx.run(sql`update meter set box_follows = false where id = ${meter.id} and box_follows`);
+  if (box === "active" && moved.length > 0) {
+    await addActivated(
+      tx,
+      moved.map((row) => row.id),
+    );
+  }
+  await tx.run(sql`update meter set box_follows = false where id = ${any(ids)} and box_follows`);
+  const asked = new Set(ids);
   const events = moved.map(({ id }) => ({
     meterId: id,
     action: "moved" as const,
-    detail: { to: box, automatic: id !== meter.id },
+    detail: { to: box, automatic: !asked.has(id) },
   }));
   await log(tx, { now, actorId }, events);
 }
