@@ -1,5 +1,6 @@
 import { accountEndpoints } from "./accounts/api.ts";
 import { collectionEndpoints } from "./collection/api.ts";
+import { tidyCollectionJob } from "./collection/collection.ts";
 import type { Connector } from "./collection/connector.ts";
 import { connectors } from "./connectors/all.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
@@ -38,6 +39,8 @@ export const endpointsWith = (known: readonly Connector[]): readonly Endpoint[] 
   ...collectionEndpoints(known),
 ];
 
+export { connectors };
+
 /** Every endpoint of a server. */
 export const endpoints = endpointsWith(connectors);
 
@@ -50,4 +53,5 @@ export const jobKinds: readonly JobKind[] = [
   ...importJobs,
   ...webhookJobs,
   ...exportJobs,
+  tidyCollectionJob,
 ];

@@ -40,11 +40,13 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const opening = openDatabase(config, { mode: "serve", log: (message) => log.info(message) });
     ends.push(async () => (await opening.catch(() => undefined))?.stop());
     // Loading what answers requests takes as long as starting the database, which is another process.
-    const [{ makeApp, listen }, { jobKinds }, { hasNoAccounts }] = await Promise.all([
-      import("./web.ts"),
-      import("./app.ts"),
-      import("./accounts/accounts.ts"),
-    ]);
+    const [{ makeApp, listen }, { connectors, jobKinds }, { hasNoAccounts }, { startCollecting }] =
+      await Promise.all([
+        import("./web.ts"),
+        import("./app.ts"),
+        import("./accounts/accounts.ts"),
+        import("./collection/collection.ts"),
+      ]);
     const database = await opening;
     const migrated = await migrateDatabase(database);
     if (migrated.applied.length > 0) {
@@ -64,7 +66,11 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     ends.push(() => app.close());
     const url = await listen(app, config, options.portsTried ?? 1);
     settings.publicUrl = config.publicUrl ?? url;
-    if (config.role !== "web") await jobs.work(jobKinds, deps);
+    if (config.role !== "web") {
+      await jobs.work(jobKinds, deps);
+      const collector = startCollecting(deps, connectors);
+      ends.push(() => collector.stop());
+    }
     log.info({ url, version, role: config.role, database: database.place }, "listening");
     return { url, deps, database, isEmpty: await hasNoAccounts(db), stop };
   } catch (error) {

@@ -161,6 +161,22 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
       target: { http: { url: "https://receiver.example/in" } },
     },
   }),
+  "GET /connections": (idAt) => ({ query: `account._id=${idAt("account._id")}` }),
+  "POST /connections": (idAt) => ({
+    body: {
+      provider: "scripted",
+      credentials: { username: "anna", password: "stands on the bill" },
+      account: idAt("account"),
+    },
+  }),
+  "PUT /connections/:id": () => ({ body: { name: fresh("Connection ") } }),
+  "POST /connections/:id/backfill": () => ({ body: { period: "202512" } }),
+  "POST /connections/:id/code": () => ({ body: { code: "123456" } }),
+  "GET /connections/:id/events": () => ({ query: "wait=0" }),
+  "GET /issues": (idAt) => ({
+    query: `connection._id=${idAt("connection._id")}&account._id=${idAt("account._id")}`,
+  }),
+  "PUT /issues/:id": () => ({ body: { acknowledged: true } }),
   "POST /accounts/:id/structure": () => ({ body: { structure: "classic" } }),
   "POST /inbox_rules": (idAt) => ({ body: inboxRule(idAt) }),
   "PUT /inbox_rules/:id": (idAt) => ({ body: inboxRule(idAt) }),

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
 import { endpointsWith } from "../../server/src/app.ts";
+import { makeCollector } from "../../server/src/collection/collection.ts";
+import { ProviderFailure } from "../../server/src/collection/connector.ts";
 import { scriptedConnector } from "../../server/src/collection/harness.ts";
 import { exportJobs } from "../../server/src/exports/exports.ts";
 import { ubl } from "../../server/src/invoices/harness.ts";
@@ -101,6 +103,7 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addPrices(api, party);
   await addExports(api, party);
   await addFindings(api, party);
+  await addConnections(api, party);
   return party;
 }
 
@@ -247,6 +250,31 @@ async function addExports(api: TestApi, party: Party): Promise<void> {
   const deps = { ...api.deps, egress: { ...api.deps.egress, request } };
   await kind.run({ exportId: made._id }, deps, new AbortController().signal);
   ids.export_run = (await asParty(api, party, "GET", `/exports/${made._id}/runs`))[0]._id;
+}
+
+/** A connection that was refused: with a run, an issue, and a login that waits for a code. */
+async function addConnections(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const made = await asParty(api, party, "POST", "/connections", {
+    provider: "scripted",
+    name: `${canary} connection`,
+    credentials: { username: `${canary}-user`, password: `${canary}-password` },
+  });
+  ids.connection = made._id;
+  const refusing = scriptedConnector({
+    // biome-ignore lint/correctness/useYield: it never comes to that
+    async *discover() {
+      throw new ProviderFailure("consent", `${canary} has no consent`, { page: `${canary} page` });
+    },
+  });
+  const collector = makeCollector(api.deps, [refusing]);
+  await collector.step();
+  await collector.idle();
+  ids.connection_run = (await asParty(api, party, "GET", `/connections/${made._id}/runs`))[0]._id;
+  ids.issue = (await asParty(api, party, "GET", `/issues?connection._id=${made._id}`))[0]._id;
+  await api.db.run(sql`
+    update connection set code_prompt = '{"en": "Code?", "sv": "Kod?"}', code_until = now() + interval '99 years'
+    where id = ${made._id}`);
 }
 
 /** What a connection has found, a rule for such meters, and what happened to one. */

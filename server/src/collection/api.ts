@@ -1,14 +1,22 @@
 import type { Endpoint } from "../platform/http/endpoint.ts";
+import { connectionEndpoints } from "./connection-api.ts";
 import type { Connector } from "./connector.ts";
+import { connectionEventEndpoints } from "./event-api.ts";
+import { issueEndpoints } from "./issue-api.ts";
 import { meterEventEndpoints } from "./meter-event-api.ts";
 import { providerEndpoints } from "./provider-api.ts";
 import { ruleEndpoints } from "./rule-api.ts";
+import { runEndpoints } from "./run-api.ts";
 import { sourceEndpoints } from "./source-api.ts";
 import { structureEndpoints } from "./structure-api.ts";
 
 /** Every endpoint of collection, for the providers of these connectors. */
 export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[] => [
   ...providerEndpoints(connectors),
+  ...connectionEndpoints(connectors),
+  ...connectionEventEndpoints,
+  ...runEndpoints,
+  ...issueEndpoints,
   ...structureEndpoints,
   ...ruleEndpoints,
   ...sourceEndpoints,

@@ -95,6 +95,11 @@ export interface Visit<Settings> {
    * @throws ProviderFailure `code` when nobody entered one within ten minutes
    */
   askCode(prompt: Words): Promise<string>;
+  /**
+   * With `limits.repeatHours`: may this question be put now? True writes it down, so that it is not put again while the
+   * provider would refuse it. Ask just before the request; any text that is the same for the same question will do.
+   */
+  mayAsk(question: string): Promise<boolean>;
   /** Tells what is being done, for people who watch; the name is a word or two in lower case, such as `log in`. */
   step(name: string, counts?: Readonly<Record<string, number>>): void;
   /** Epoch milliseconds at the begin of the run. */

@@ -1,5 +1,24 @@
 import { z } from "zod";
-import { type Connector, connector, line, secret, titled } from "./connector.ts";
+import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
+import { type TestApi, testApi } from "../../../test/harness/api.ts";
+import { authenticate } from "../accounts/accounts.ts";
+import { meterEndpoints } from "../meters/api.ts";
+import { treeEndpoints } from "../trees/api.ts";
+import { webhookEndpoints } from "../webhooks/api.ts";
+import { collectionEndpoints } from "./api.ts";
+import {
+  type Connector,
+  connector,
+  type Delivery,
+  type FoundMeter,
+  line,
+  ProviderFailure,
+  secret,
+  titled,
+  type Visit,
+  type Wanted,
+} from "./connector.ts";
+import { type Collector, makeCollector } from "./worker.ts";
 
 /** A provider that a test plays: what it does not say is a quiet provider without meters. */
 export function scriptedConnector(parts: Partial<Connector> = {}): Connector {
@@ -26,4 +45,157 @@ export function scriptedConnector(parts: Partial<Connector> = {}): Connector {
     async *collect() {},
   });
   return { ...scripted, ...parts };
+}
+
+/** What a scripted provider holds and does; a test changes it as it goes. */
+export interface Script {
+  /** The password that works. */
+  password: string;
+  meters: FoundMeter[];
+  /** Values by meter, metric and granularity: `key metric granularity`. */
+  values: Map<string, Map<number, number | null>>;
+  /** Thrown by each step, when it is set: `login`, `discover`, `collect`, `collected`. */
+  fail: Partial<Record<ScriptStep, () => Error>>;
+  /** Logins with a wrong password, and all. */
+  wrongLogins: number;
+  logins: number;
+  asked: Wanted[];
+  revoked: number;
+}
+export type ScriptStep = "login" | "discover" | "collect" | "collected";
+
+/** A provider with a script of its own. */
+export function playedConnector(parts: Partial<Connector> = {}): { connector: Connector; script: Script } {
+  const script: Script = {
+    password: "right",
+    meters: [],
+    values: new Map(),
+    fail: {},
+    wrongLogins: 0,
+    logins: 0,
+    asked: [],
+    revoked: 0,
+  };
+  const throwAt = (step: ScriptStep) => {
+    const error = script.fail[step]?.();
+    if (error !== undefined) throw error;
+  };
+  const logIn = (visit: Visit<unknown>) => {
+    visit.step("log in");
+    script.logins++;
+    const { password } = visit.settings as { password: string };
+    if (password !== script.password) {
+      script.wrongLogins++;
+      throw new ProviderFailure("credentials", `no such login: ${password}`);
+    }
+    throwAt("login");
+  };
+  const connector = scriptedConnector({
+    async *discover(visit) {
+      logIn(visit);
+      yield* script.meters;
+      throwAt("discover");
+    },
+    async *collect(visit, wanted) {
+      script.logins++;
+      script.asked.push(...wanted);
+      throwAt("collect");
+      for (const question of wanted) {
+        yield deliveryOf(script, question);
+        throwAt("collected");
+      }
+      visit.step("read");
+    },
+    async revoke() {
+      script.revoked++;
+    },
+    ...parts,
+  });
+  return { connector, script };
+}
+
+function deliveryOf({ values }: Script, { key, metric, granularity, from, to }: Wanted): Delivery {
+  const all = [...(values.get(`${key} ${metric} ${granularity}`) ?? [])];
+  const some = all.filter(([start]) => start >= from && start < to);
+  return {
+    key,
+    metric,
+    granularity,
+    starts: some.map(([start]) => start),
+    values: some.map(([, value]) => value),
+    document: { id: `${key}-${from}` },
+  };
+}
+
+/** An account that collects from a scripted provider. */
+export interface CollectionWorld {
+  api: TestApi;
+  connector: Connector;
+  script: Script;
+  owner: TestAccount;
+  collector: Collector;
+  /** Asks as the owner; throws unless it works, and returns `data`. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever came back
+  ask(method: string, path: string, body?: unknown): Promise<any>;
+  /** Connects with the provider, without running yet. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever came back
+  connect(password?: string): Promise<any>;
+  /** Begins what is due, and waits for its end. */
+  run(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes such a world. */
+export async function collectionWorld(parts: Partial<Connector> = {}): Promise<CollectionWorld> {
+  const { connector, script } = playedConnector(parts);
+  const endpoints = [
+    ...meterEndpoints,
+    ...treeEndpoints,
+    ...collectionEndpoints([connector]),
+    ...webhookEndpoints,
+  ];
+  const api = await testApi({ endpoints, authenticate });
+  const owner = await newAccount(api.deps);
+  const collector = makeCollector(api.deps, [connector]);
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const answer = await api.call(method, path, {
+      token: owner.token,
+      ...(body === undefined ? {} : { body }),
+    });
+    if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.text}`);
+    return answer.json.data;
+  };
+  return {
+    api,
+    connector,
+    script,
+    owner,
+    collector,
+    ask,
+    connect: (password = "right") =>
+      ask("POST", "/connections", {
+        provider: connector.name,
+        credentials: { username: "anna", password },
+      }),
+    async run() {
+      await collector.step();
+      await collector.idle();
+    },
+    async close() {
+      await collector.stop();
+      await api.close();
+    },
+  };
+}
+
+/** A meter of a scripted provider. */
+export function meterFound(key: string, more: Partial<FoundMeter> = {}): FoundMeter {
+  return {
+    key,
+    ean: `7359990000${key.padStart(8, "0")}`,
+    type: "electricity",
+    timezone: "Europe/Stockholm",
+    metrics: [{ metric: "energy", granularities: ["hour"] }],
+    ...more,
+  };
 }

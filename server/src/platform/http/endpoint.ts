@@ -65,7 +65,10 @@ export type IdKind =
   | "calculated_metric"
   | "inbox_rule"
   | "meter_source"
-  | "meter_event";
+  | "meter_event"
+  | "connection"
+  | "connection_run"
+  | "issue";
 
 export interface EndpointSpec<
   P extends z.ZodType,

@@ -1,0 +1,6 @@
+/**
+ * Collection: connections with providers and what they bring. The second door, `connector.ts`, is what connectors are
+ * made with.
+ */
+export { tidyCollectionJob } from "./jobs.ts";
+export { makeCollector, startCollecting } from "./worker.ts";

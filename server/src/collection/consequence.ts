@@ -1,0 +1,148 @@
+import type { FailureKind, Words } from "./connector.ts";
+
+/** States of a connection. */
+export const connectionStates = [
+  "checking",
+  "collecting",
+  "waiting_for_code",
+  "credentials_refused",
+  "consent_expired",
+  "provider_unreachable",
+  "page_changed",
+  "contract_ended",
+  "paused",
+] as const;
+export type ConnectionState = (typeof connectionStates)[number];
+
+/** Who has to act. `customer`: whose credentials they are. `operator`: who runs this server. */
+export type Actor = "nobody" | "customer" | "operator";
+
+/** What a state means for people. */
+export interface StateMeaning {
+  who: Actor;
+  what: Words;
+}
+
+/** Who acts in a state, and what is to be done. */
+export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
+  checking: {
+    who: "nobody",
+    what: {
+      en: "The credentials are being checked.",
+      sv: "Inloggningsuppgifterna kontrolleras.",
+    },
+  },
+  collecting: {
+    who: "nobody",
+    what: { en: "Nothing: values are collected.", sv: "Ingenting: värden samlas in." },
+  },
+  waiting_for_code: {
+    who: "customer",
+    what: {
+      en: "Enter the code that the provider has sent. If it is too old, start a run to get a new one.",
+      sv: "Ange koden som leverantören har skickat. Är den för gammal: starta en körning för att få en ny.",
+    },
+  },
+  credentials_refused: {
+    who: "customer",
+    what: {
+      en: "The provider refuses the credentials. Log in at the provider, and enter those that work there.",
+      sv: "Leverantören godtar inte uppgifterna. Logga in hos leverantören och ange dem som fungerar där.",
+    },
+  },
+  consent_expired: {
+    who: "customer",
+    what: {
+      en: "The consent has run out or was withdrawn. Renew it at the provider, then start a run.",
+      sv: "Medgivandet har gått ut eller återkallats. Förnya det hos leverantören och starta sedan en körning.",
+    },
+  },
+  provider_unreachable: {
+    who: "nobody",
+    what: {
+      en: "Nothing: the provider does not answer, and is tried again.",
+      sv: "Ingenting: leverantören svarar inte, och nya försök görs.",
+    },
+  },
+  page_changed: {
+    who: "operator",
+    what: {
+      en: "The provider answers in a way that its connector does not know. Nothing was stored; the connector needs a change.",
+      sv: "Leverantören svarar på ett sätt som kopplingen inte känner till. Inget har lagrats; kopplingen behöver ändras.",
+    },
+  },
+  contract_ended: {
+    who: "customer",
+    what: {
+      en: "The contract with the provider has ended. Delete the connection and keep its data, or enter new credentials.",
+      sv: "Avtalet med leverantören har upphört. Ta bort kopplingen men behåll data, eller ange nya uppgifter.",
+    },
+  },
+  paused: {
+    who: "nobody",
+    what: { en: "Nothing is collected until it is resumed.", sv: "Inget samlas in förrän den återupptas." },
+  },
+};
+
+/** When a connection is tried again by itself after a failure. */
+export type Retry = "never" | "backoff" | "daily";
+
+/** What follows from a kind of failure. */
+export interface Consequence {
+  /** Null: it stays what it was. */
+  state: ConnectionState | null;
+  retry: Retry;
+  /** Failing for so many hours opens an issue; 0: at once. */
+  issueAfterHours: number;
+  /** Counts against the provider: when it fails for many, others wait. */
+  isProviders: boolean;
+}
+
+/** The one table: a connector says what kind of failure it met, this says what becomes of it. */
+export const consequences: Readonly<Record<FailureKind, Consequence>> = {
+  credentials: { state: "credentials_refused", retry: "never", issueAfterHours: 0, isProviders: false },
+  code: { state: "waiting_for_code", retry: "never", issueAfterHours: 0, isProviders: false },
+  consent: { state: "consent_expired", retry: "never", issueAfterHours: 0, isProviders: false },
+  ended: { state: "contract_ended", retry: "never", issueAfterHours: 0, isProviders: false },
+  unreachable: { state: "provider_unreachable", retry: "backoff", issueAfterHours: 24, isProviders: true },
+  busy: { state: null, retry: "backoff", issueAfterHours: 24, isProviders: true },
+  changed: { state: "page_changed", retry: "daily", issueAfterHours: 0, isProviders: false },
+};
+
+/** Issues that are no states: they concern a meter. */
+export const meterIssues = {
+  meter_vanished: {
+    who: "customer",
+    what: {
+      en: "The provider does not show the meter any more. Its values are kept. Ask the provider, or put the meter away.",
+      sv: "Leverantören visar inte mätaren längre. Dess värden finns kvar. Fråga leverantören, eller lägg undan mätaren.",
+    },
+  },
+  meter_id_conflict: {
+    who: "customer",
+    what: {
+      en: "The metering point has a new number at the provider, which another meter of the account has already.",
+      sv: "Mätpunkten har fått ett nytt nummer hos leverantören, som en annan mätare i kontot redan har.",
+    },
+  },
+} as const satisfies Record<string, StateMeaning>;
+
+/** Kinds of issues. */
+export const issueKinds = [
+  "waiting_for_code",
+  "credentials_refused",
+  "consent_expired",
+  "provider_unreachable",
+  "page_changed",
+  "contract_ended",
+  "meter_vanished",
+  "meter_id_conflict",
+] as const satisfies readonly (ConnectionState | keyof typeof meterIssues)[];
+export type IssueKind = (typeof issueKinds)[number];
+
+/** Who owns an issue, and what is to be done. An issue always has somebody: a provider that stays away, the operator. */
+export function meaningOf(kind: IssueKind): StateMeaning {
+  if (kind === "meter_vanished" || kind === "meter_id_conflict") return meterIssues[kind];
+  const meaning = stateMeanings[kind];
+  return meaning.who === "nobody" ? { ...meaning, who: "operator" } : meaning;
+}

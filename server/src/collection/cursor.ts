@@ -1,0 +1,101 @@
+import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
+import type { Granularity } from "../platform/granularity.ts";
+import type { Wanted } from "./connector.ts";
+import { learnedLateness } from "./schedule.ts";
+
+/** How far a source has delivered a metric in a granularity. Times are epoch ms. */
+export interface Cursor {
+  sourceId: string;
+  metric: string;
+  granularity: Granularity;
+  firstAsked: number;
+  /** End of the last value that came; where asking began while none has. */
+  until: number;
+  latenessMs: number;
+  gapsAsked: number | null;
+  oldGapsAsked: number | null;
+}
+
+/** What names a cursor. */
+export type Series = Pick<Cursor, "sourceId" | "metric" | "granularity">;
+
+/** A text for the same. */
+export const seriesKey = ({ sourceId, metric, granularity }: Series) =>
+  `${sourceId} ${metric} ${granularity}`;
+
+/** Cursors of sources, by `seriesKey`. */
+export async function cursorsOf(db: Queryable, sourceIds: readonly string[]): Promise<Map<string, Cursor>> {
+  const rows = await db.rows<Cursor>(sql`
+    select source_id as "sourceId", metric, granularity, lateness_ms as "latenessMs",
+      (extract(epoch from first_asked) * 1000)::float8 as "firstAsked",
+      (extract(epoch from until) * 1000)::float8 as until,
+      (extract(epoch from gaps_asked) * 1000)::float8 as "gapsAsked",
+      (extract(epoch from old_gaps_asked) * 1000)::float8 as "oldGapsAsked"
+    from source_cursor where source_id = ${any(sourceIds)}`);
+  return new Map(rows.map((row) => [seriesKey(row), row]));
+}
+
+/** What a stored delivery says about its series. */
+export interface Arrival {
+  series: Series;
+  /** Where asking began, for a series without a cursor. */
+  asked: number;
+  /** End of the last value. */
+  end: number;
+  usualLatenessMs: number;
+  now: number;
+}
+
+/**
+ * Moves the cursor of a series over values that came, in the transaction that stores them, and learns from new ones how
+ * late they are.
+ */
+export async function advance(tx: Tx, { series, asked, end, usualLatenessMs, now }: Arrival): Promise<void> {
+  const { sourceId, metric, granularity } = series;
+  const before = (await cursorsOf(tx, [sourceId])).get(seriesKey(series));
+  if (before !== undefined && end <= before.until) return;
+  const lateness =
+    before === undefined ? usualLatenessMs : learnedLateness(before.latenessMs, Math.max(0, now - end));
+  await tx.run(sql`
+    insert into source_cursor (source_id, metric, granularity, first_asked, until, lateness_ms)
+    values (${sourceId}, ${metric}, ${granularity}, ${new Date(asked)}, ${new Date(end)}, ${lateness})
+    on conflict (source_id, metric, granularity) do update
+      set until = greatest(source_cursor.until, excluded.until), lateness_ms = excluded.lateness_ms`);
+}
+
+/** One question of a run, and the series that it is about. */
+export interface Question extends Wanted {
+  sourceId: string;
+  /** A gap that lies far back. */
+  isOld?: boolean;
+}
+
+/**
+ * Writes down that questions were answered, whatever came: history is read from where it was asked for, and gaps are
+ * left alone for a while.
+ */
+export async function noteAsked(
+  tx: Tx,
+  questions: readonly Question[],
+  { usualLatenessMs, now }: { usualLatenessMs: number; now: number },
+): Promise<void> {
+  const at = new Date(now);
+  for (const some of Map.groupBy(questions, seriesKey).values()) {
+    const { sourceId, metric, granularity } = some[0]!;
+    const asked = some.filter(({ reason }) => reason === "new" || reason === "backfill");
+    const from = Math.min(...asked.map((question) => question.from));
+    if (Number.isFinite(from)) {
+      await tx.run(sql`
+        insert into source_cursor as c (source_id, metric, granularity, first_asked, until, lateness_ms)
+        values (${sourceId}, ${metric}, ${granularity}, ${new Date(from)}, ${new Date(from)}, ${usualLatenessMs})
+        on conflict (source_id, metric, granularity) do update
+          set first_asked = least(c.first_asked, excluded.first_asked)`);
+    }
+    const gaps = some.filter(({ reason }) => reason === "gap");
+    if (gaps.length === 0) continue;
+    const isOld = gaps.some((gap) => gap.isOld === true);
+    await tx.run(sql`
+      update source_cursor set gaps_asked = ${at}, old_gaps_asked = case when ${isOld} then ${at} else old_gaps_asked end
+      where source_id = ${sourceId} and metric = ${metric} and granularity = ${granularity}`);
+  }
+}

@@ -1,0 +1,198 @@
+import { type Egress, type EgressAnswer, failureOf } from "../platform/egress/egress.ts";
+import { stopwatch } from "../platform/pause.ts";
+import { type Http, type HttpAnswer, type HttpRequest, ProviderFailure } from "./connector.ts";
+import { cookieJar } from "./cookies.ts";
+import { type Scrubber, shownAddress } from "./scrub.ts";
+
+/** A request of a run, as its trace tells it: without headers, bodies and secrets. */
+export interface TraceLine {
+  /** Epoch milliseconds. */
+  at: number;
+  method: string;
+  url: string;
+  /** Null when no answer came. */
+  status: number | null;
+  ms: number;
+  bytes: number;
+}
+
+/** One exchange, whole and with its secrets: for whoever records the talk of a connector. */
+export interface Exchange {
+  method: string;
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  body: string | Uint8Array | undefined;
+  answer: EgressAnswer;
+}
+
+export interface HttpOptions {
+  egress: Pick<Egress, "request">;
+  /** Learns cookies, which are secrets. */
+  scrubber: Scrubber;
+  now(): number;
+  signal: AbortSignal;
+  /** Waits until the provider bears a further request. @throws ProviderFailure `busy` when that takes too long */
+  slot(): Promise<void>;
+  trace?(line: TraceLine): void;
+  record?(exchange: Exchange): void;
+}
+
+const redirectsUsual = 5;
+const bytesUsual = 20_000_000;
+const timeoutUsual = 60_000;
+const userAgent = "Metertree (meter data collection for the customer)";
+/** Headers that another origin gets after a redirect. */
+const harmless = new Set(["accept", "accept-language", "content-type", "user-agent"]);
+
+/** The requests of one visit. */
+export function openHttp(options: HttpOptions): Http {
+  const cookies = cookieJar(options.now);
+  return {
+    cookie: (name, url) => {
+      const address = URL.parse(url);
+      return address === null ? undefined : cookies.value(name, address);
+    },
+    async send(address, request = {}) {
+      let hop = firstHop(address, request);
+      const { redirectsMax = redirectsUsual } = request;
+      for (let redirects = 0; ; redirects++) {
+        const cookie = cookies.header(hop.url);
+        const headers = { "user-agent": userAgent, ...hop.headers, ...(cookie === "" ? {} : { cookie }) };
+        const answer = await exchange({ ...hop, headers }, request, options);
+        cookies.take(hop.url, answer.headers["set-cookie"]);
+        options.scrubber.add(...cookies.values());
+        const next = redirects < redirectsMax ? nextHop(hop, answer) : undefined;
+        if (next === undefined) return checked(answerOf(hop.url, answer), request);
+        hop = next;
+      }
+    },
+  };
+}
+
+interface Hop {
+  url: URL;
+  method: string;
+  headers: Record<string, string>;
+  body: string | Uint8Array | undefined;
+}
+
+function firstHop(address: string, request: HttpRequest): Hop {
+  const url = URL.parse(address);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new Error(`no http or https address: ${address.slice(0, 100)}`);
+  }
+  for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers ?? {})) headers[name.toLowerCase()] = value;
+  let { body } = request;
+  if (request.form !== undefined) {
+    body = new URLSearchParams(request.form).toString();
+    headers["content-type"] ??= "application/x-www-form-urlencoded";
+  } else if (request.json !== undefined) {
+    body = JSON.stringify(request.json);
+    headers["content-type"] ??= "application/json";
+  }
+  return { url, method: request.method ?? (body === undefined ? "GET" : "POST"), headers, body };
+}
+
+async function exchange(hop: Hop, request: HttpRequest, options: HttpOptions): Promise<EgressAnswer> {
+  await options.slot();
+  const { url, method, headers, body } = hop;
+  const at = options.now();
+  const elapsed = stopwatch();
+  let answer: EgressAnswer | undefined;
+  try {
+    answer = await options.egress.request(url, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      timeoutMs: request.timeoutMs ?? timeoutUsual,
+      bytesMax: request.bytesMax ?? bytesUsual,
+      signal: options.signal,
+    });
+  } catch (error) {
+    // A run that was ended is no failure of the provider.
+    if (options.signal.aborted) throw options.signal.reason;
+    const { message } = failureOf(error);
+    throw new ProviderFailure("unreachable", message, { cause: error });
+  } finally {
+    options.trace?.({
+      at,
+      method,
+      url: shownAddress(url.href, options.scrubber),
+      status: answer?.status ?? null,
+      ms: Math.round(elapsed()),
+      bytes: answer?.body.length ?? 0,
+    });
+  }
+  options.record?.({ method, url: url.href, headers, body, answer });
+  return answer;
+}
+
+/** Where an answer sends us on to. `https` never leads to `http`, and another origin gets no credentials. */
+function nextHop(hop: Hop, { status, headers }: EgressAnswer): Hop | undefined {
+  if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined;
+  const url = URL.parse(headers.location, hop.url.href);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  if (hop.url.protocol === "https:" && url.protocol !== "https:") return undefined;
+  const kept =
+    url.origin === hop.url.origin
+      ? hop.headers
+      : Object.fromEntries(Object.entries(hop.headers).filter(([name]) => harmless.has(name)));
+  if (status === 307 || status === 308) {
+    // A form that was meant for one server is not shown to another.
+    return url.origin === hop.url.origin || hop.body === undefined
+      ? { ...hop, url, headers: kept }
+      : undefined;
+  }
+  const { "content-type": _, ...rest } = kept;
+  return { url, method: hop.method === "HEAD" ? "HEAD" : "GET", headers: rest, body: undefined };
+}
+
+function answerOf(url: URL, { status, headers, body }: EgressAnswer): HttpAnswer {
+  const text = () => decoderOf(headers["content-type"]).decode(body);
+  return {
+    url: url.href,
+    status,
+    headers,
+    bytes: body,
+    text,
+    json() {
+      try {
+        return JSON.parse(text());
+      } catch (error) {
+        throw new ProviderFailure("changed", `${url.host} answered with something that is no JSON`, {
+          cause: error,
+          page: text(),
+        });
+      }
+    },
+  };
+}
+
+function decoderOf(type = ""): { decode(bytes: Uint8Array): string } {
+  const label = /charset=["']?([\w-]+)/i.exec(type)?.[1] ?? "utf-8";
+  try {
+    return new TextDecoder(label);
+  } catch {
+    return new TextDecoder();
+  }
+}
+
+/** Answers that say nothing about the request: the provider is away, or wants to be left alone for a while. */
+function checked(answer: HttpAnswer, { anyStatus = false }: HttpRequest): HttpAnswer {
+  const { status, headers, url } = answer;
+  if (anyStatus || (status < 500 && status !== 429)) return answer;
+  const wait = secondsOf(headers["retry-after"]);
+  const options = wait === undefined ? {} : { retryAfterSeconds: wait };
+  const isBusy = status === 429 || (status === 503 && wait !== undefined);
+  throw new ProviderFailure(
+    isBusy ? "busy" : "unreachable",
+    `${new URL(url).host} answered ${status}`,
+    options,
+  );
+}
+
+function secondsOf(header: string | undefined): number | undefined {
+  return /^\d{1,9}$/.test(header?.trim() ?? "") ? Number(header) : undefined;
+}

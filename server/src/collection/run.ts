@@ -1,0 +1,290 @@
+import { type Queryable, sql, sqlState } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
+import { repeat } from "../platform/repeat.ts";
+import { type Claimed, keepLease } from "./claim.ts";
+import { type Connector, type Delivery, type FoundMeter, ProviderFailure } from "./connector.ts";
+import { fingerprint, openSettings, type Settings } from "./credentials.ts";
+import { cursorsOf, noteAsked, seriesKey } from "./cursor.ts";
+import { type Collecting, store } from "./deliver.ts";
+import { takeIn } from "./intake.ts";
+import { openIssue, resolveIssues } from "./issue.ts";
+import { removeConnection } from "./remove.ts";
+import { nextRun, type Progress } from "./schedule.ts";
+import {
+  holds,
+  type Report,
+  refusedBefore,
+  settleComplete,
+  settleFailed,
+  settleInterrupted,
+} from "./settle.ts";
+import { type CollectedSource, sourcesToCollect } from "./source.ts";
+import { type OpenVisit, openVisit } from "./visit.ts";
+import { handStep, type Plan, planOf } from "./wanted.ts";
+
+const day = 86_400_000;
+/** Meters are looked for so often. */
+const discoverMs = day;
+const runMsMax = 3_600_000;
+const heartbeatMs = 10_000;
+/** What was not the provider's fault is tried again after so long. */
+const repeatMs = 60_000;
+/** The next step of the history follows so soon. */
+const stepMs = 1_000;
+
+/**
+ * One run of a connection, from the credentials to the state that follows. Whatever happens, it ends in one of three
+ * ways that are written down; killed anywhere, it is repeated and changes nothing twice. It never throws because of a
+ * provider or a connector.
+ */
+export async function runConnection(
+  deps: Deps,
+  { connector, claimed }: { connector: Connector; claimed: Claimed },
+  stopping: AbortSignal,
+): Promise<void> {
+  const lost = new AbortController();
+  const stopBeating = repeat(
+    heartbeatMs,
+    async () => {
+      if (!(await keepLease(deps.db, claimed, deps.clock.now())))
+        lost.abort(new Error("lost the connection"));
+    },
+    (error) => lost.abort(error),
+  );
+  const signal = AbortSignal.any([stopping, lost.signal, AbortSignal.timeout(runMsMax)]);
+  try {
+    if (claimed.deleting !== null) await removeConnection(deps, { connector, claimed }, signal);
+    else {
+      const taken = AbortSignal.any([stopping, lost.signal]);
+      await collectOnce(deps, { connector, claimed, taken }, signal);
+    }
+  } finally {
+    stopBeating();
+  }
+}
+
+interface Running {
+  connector: Connector;
+  claimed: Claimed;
+  /** Aborted when the server stops, or the connection was lost to another worker. */
+  taken: AbortSignal;
+}
+
+async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): Promise<void> {
+  const { connector, claimed } = running;
+  const counts: Record<string, number> = {};
+  const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
+  const open = await openVisit(deps, { connector, claimed, settings }, signal);
+  const report: Report = { ...open, counts };
+  try {
+    await refuseKnownWrong(deps, claimed, settings);
+    if (isDiscoveryDue(claimed, deps.clock.now())) await discover(deps, running, { open, counts });
+    const next = await collect(deps, running, { open, counts });
+    await open.told();
+    await settleComplete(deps, { claimed, report, next });
+    deps.log.info({ connection: claimed.id, run: claimed.runId, counts }, "collected");
+  } catch (error) {
+    await open.told();
+    await settle(deps, { running, report, settings, error }, signal);
+  }
+}
+
+/** Credentials that the provider has refused are not sent again. */
+async function refuseKnownWrong({ db, keys }: Deps, claimed: Claimed, settings: Settings): Promise<void> {
+  if (!(await refusedBefore(db, { keys }, claimed)).includes(fingerprint(settings))) return;
+  throw new ProviderFailure(
+    "credentials",
+    "the provider has refused these credentials before: nothing was sent",
+  );
+}
+
+async function settle(
+  deps: Deps,
+  {
+    running,
+    report,
+    settings,
+    error,
+  }: { running: Running; report: Report; settings: Settings; error: unknown },
+  signal: AbortSignal,
+): Promise<void> {
+  const { claimed, taken } = running;
+  const line = { connection: claimed.id, run: claimed.runId };
+  if (taken.aborted) {
+    await settleInterrupted(deps, { claimed, report, afterMs: 0 });
+  } else if (error instanceof ProviderFailure || signal.aborted) {
+    const failure =
+      error instanceof ProviderFailure
+        ? error
+        : new ProviderFailure("unreachable", "the run took more than an hour");
+    await settleFailed(deps, { claimed, report, settings, failure });
+    const told = { ...line, failure: failure.kind, reason: report.scrubber.scrub(failure.message) };
+    if (failure.kind === "changed") deps.log.error(told, "a provider answers in an unknown way");
+    else deps.log.info(told, "a run failed");
+  } else {
+    deps.log.error({ ...line, err: error }, "a run was interrupted");
+    await settleInterrupted(deps, { claimed, report, afterMs: repeatMs });
+  }
+}
+
+function isDiscoveryDue({ discovered, nextReason }: Claimed, now: number): boolean {
+  if (discovered === null || now - discovered >= discoverMs) return true;
+  return nextReason === "by_hand" || nextReason === "credentials";
+}
+
+interface Visiting {
+  open: OpenVisit;
+  counts: Record<string, number>;
+}
+
+async function discover(
+  deps: Deps,
+  { connector, claimed }: Running,
+  { open, counts }: Visiting,
+): Promise<void> {
+  const found: FoundMeter[] = [];
+  open.visit.step("discover");
+  for await (const meter of guarded(connector.discover(open.visit), open.visit.signal)) found.push(meter);
+  const now = deps.clock.now();
+  await deps.db.transaction(async (tx) => {
+    if (!(await holds(tx, claimed))) return;
+    const taken = await takeIn(tx, { connection: claimed, found, now });
+    await tx.run(sql`update connection set discovered = ${new Date(now)} where id = ${claimed.id}`);
+    for (const { meterId } of taken.vanished) {
+      await openIssue(tx, deps, { connection: claimed, kind: "meter_vanished", meterId, now });
+    }
+    for (const { meterId } of taken.conflicting) {
+      await openIssue(tx, deps, { connection: claimed, kind: "meter_id_conflict", meterId, now });
+    }
+    await resolveIssues(tx, {
+      connectionId: claimed.id,
+      kinds: ["meter_vanished"],
+      meterIds: taken.returned,
+      now,
+    });
+    counts.meters = found.length;
+    counts.meters_new = taken.created.length;
+  });
+  open.visit.step("discovered", { meters: found.length });
+}
+
+/** Asks for everything that is wanted; returns when and why the next run begins. */
+async function collect(
+  deps: Deps,
+  { connector, claimed }: Running,
+  { open, counts }: Visiting,
+): Promise<{ at: number; reason: string }> {
+  const { db, clock } = deps;
+  const sources = await sourcesToCollect(db, claimed.id);
+  const plan = await planOf(db, { connector, connection: claimed, sources, now: clock.now() });
+  const { questions } = plan;
+  if (questions.length > 0) {
+    open.visit.step("collect", { meters: sources.length, questions: questions.length });
+    const byKey = new Map(sources.map((source) => [source.key, source]));
+    const collecting: Collecting = { connector, claimed, sources: byKey, questions };
+    const wanted = questions.map(({ sourceId: _, isOld: __, ...question }) => question);
+    for await (const delivery of guarded<Delivery>(
+      connector.collect(open.visit, wanted),
+      open.visit.signal,
+    )) {
+      const stored = await store(deps, collecting, delivery);
+      for (const [name, count] of Object.entries(stored ?? {})) counts[name] = (counts[name] ?? 0) + count;
+    }
+    await finish(deps, { connector, claimed }, plan);
+    open.visit.step("collected", { ...counts });
+  }
+  return nextOf(deps, { claimed, sources, plan });
+}
+
+/** Every question was answered: the cursors say so. */
+async function finish(
+  { db, clock }: Deps,
+  { connector, claimed }: Omit<Running, "taken">,
+  { questions }: Plan,
+): Promise<void> {
+  const usualLatenessMs = connector.latenessHours * 3_600_000;
+  const byHand = handStep(claimed);
+  await db.transaction(async (tx) => {
+    if (!(await holds(tx, claimed))) return;
+    await noteAsked(tx, questions, { usualLatenessMs, now: clock.now() });
+    if (byHand === undefined) return;
+    const isOver = byHand.to >= claimed.backfillTo!;
+    await tx.run(sql`
+      update connection set backfill_from = ${isOver ? null : new Date(byHand.to)},
+        backfill_to = ${isOver ? null : new Date(claimed.backfillTo!)}
+      where id = ${claimed.id}`);
+  });
+}
+
+async function nextOf(
+  { db, clock }: Deps,
+  { claimed, sources, plan }: { claimed: Claimed; sources: readonly CollectedSource[]; plan: Plan },
+): Promise<{ at: number; reason: string }> {
+  const now = clock.now();
+  const known = new Set(sources.map(({ id }) => id));
+  const present = await sourcesToCollect(db, claimed.id);
+  if (present.some(({ id }) => !known.has(id))) return { at: now, reason: "activated" };
+  const byHand = handStep(claimed);
+  const isMoreByHand = byHand !== undefined && byHand.to < claimed.backfillTo!;
+  if (plan.hasMore || isMoreByHand) return { at: now + stepMs, reason: "backfill" };
+  return { at: nextRun(await progressOf(db, present), { id: claimed.id, now }), reason: "schedule" };
+}
+
+/** How far the series of sources have come. */
+async function progressOf(db: Queryable, sources: readonly CollectedSource[]): Promise<Progress[]> {
+  const ids = sources.map(({ id }) => id);
+  const cursors = await cursorsOf(db, ids);
+  return sources.flatMap(({ id: sourceId, found, meter, to }) =>
+    found.metrics.flatMap(({ metric, granularities }) =>
+      granularities.flatMap((granularity) => {
+        const cursor = cursors.get(seriesKey({ sourceId, metric, granularity }));
+        // Whoever has moved out is not waited for.
+        if (cursor === undefined || (to !== null && cursor.until >= to)) return [];
+        const { until, latenessMs } = cursor;
+        return [{ granularity, zone: meter.timezone, until, latenessMs }];
+      }),
+    ),
+  );
+}
+
+/**
+ * What a connector yields. What it throws is a failure of the provider that it has no word for: an answer that it does
+ * not know. One that does not hear the signal is left alone.
+ */
+async function* guarded<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  aborted.catch(() => undefined);
+  let isOver = false;
+  try {
+    while (!isOver) {
+      signal.throwIfAborted();
+      const next = await Promise.race([iterator.next(), aborted]).catch((error: unknown) => {
+        isOver = true;
+        throw foreign(error);
+      });
+      isOver = next.done === true;
+      if (!isOver) yield next.value;
+    }
+  } finally {
+    if (!isOver) await iterator.return?.().catch(() => undefined);
+  }
+}
+
+function foreign(error: unknown): unknown {
+  if (error instanceof ProviderFailure || isOurs(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ProviderFailure("changed", `the connector stumbled: ${message}`, { cause: error });
+}
+
+/** The database was away, or the run was ended. */
+function isOurs(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (sqlState(error) !== undefined || error.name === "AbortError" || error.name === "TimeoutError")
+    return true;
+  return (
+    "syscall" in error || /^(Connection terminated|timeout exceeded|lost the connection)/.test(error.message)
+  );
+}

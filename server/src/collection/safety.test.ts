@@ -1,0 +1,177 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { raw, sql } from "../platform/db.ts";
+import { claimDue, failuresToClose } from "./claim.ts";
+import { type Connector, ProviderFailure } from "./connector.ts";
+import { fingerprint } from "./credentials.ts";
+import { type CollectionWorld, collectionWorld, meterFound } from "./harness.ts";
+import { mayAsk, takeSlot } from "./limits.ts";
+import { makeCollector } from "./worker.ts";
+
+let world: CollectionWorld;
+beforeAll(async () => {
+  world = await collectionWorld();
+});
+afterAll(() => world.close());
+
+test("a password that is known to be wrong is never sent again, whatever happens in between", async () => {
+  const { script, ask, connect, run, api } = world;
+  const passwords = ["wrong1", "wrong2", "wrong3"];
+  script.password = "right";
+  const { _id } = await connect("wrong1");
+  const sent = new Map<string, number>();
+  const deeds = fc.constantFrom("run", "run", "run", "pause", "resume", "same", "later", ...passwords);
+  const history = fc.sample(deeds, { numRuns: 150, seed: 4 });
+  let password = "wrong1";
+  for (const deed of history) {
+    const before = script.wrongLogins;
+    if (deed === "run" || deed === "pause" || deed === "resume") {
+      const answer = await api.call("POST", `/connections/${_id}/${deed}`, { token: world.owner.token });
+      expect([200, 409]).toContain(answer.status);
+    } else if (deed === "later") api.clock.advance(86_400_000);
+    else {
+      if (deed !== "same") password = deed;
+      await ask("PUT", `/connections/${_id}`, { credentials: { username: "anna", password } });
+    }
+    await run();
+    const wrong = script.wrongLogins - before;
+    if (wrong > 0) sent.set(password, (sent.get(password) ?? 0) + wrong);
+    const state = (await ask("GET", `/connections/${_id}`)).state;
+    expect(["credentials_refused", "paused"]).toContain(state);
+  }
+  expect([...sent]).toEqual(expect.arrayContaining(passwords.map((each) => [each, 1])));
+  expect(sent.size).toBe(passwords.length);
+  script.password = "right";
+  await ask("POST", `/connections/${_id}/resume`);
+  await ask("PUT", `/connections/${_id}`, { credentials: { username: "anna", password: "right" } });
+  await run();
+  expect((await ask("GET", `/connections/${_id}`)).state).toBe("collecting");
+});
+
+test("hundreds of runs in two workers with one wrong password send it once", async () => {
+  const { script, connect, api, connector, collector } = world;
+  const { _id } = await connect("wrong for ever");
+  const before = script.wrongLogins;
+  for (let n = 0; n < 200; n++) {
+    await api.db.run(sql`update connection set next_run = 'epoch' where id = ${_id}`);
+    await Promise.all([collector.step(), makeCollector(api.deps, [connector]).step()]);
+    await collector.idle();
+  }
+  expect(script.wrongLogins - before).toBe(1);
+});
+
+test("fingerprints tell credentials apart, in whatever order they are written", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.string()), fc.dictionary(fc.string(), fc.string()), (a, b) => {
+      const turned = Object.fromEntries(Object.entries(a).reverse());
+      expect(fingerprint(turned)).toBe(fingerprint(a));
+      const isSame = JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
+      expect(fingerprint(a) === fingerprint(b)).toBe(isSame);
+    }),
+  );
+});
+
+test("workers of several processes never run more of a provider at once than it bears", async () => {
+  const { connect, api, connector } = world;
+  for (let n = 0; n < 6; n++) await connect();
+  const narrow = { ...connector, limits: { perMinute: 60, atOnce: 3 } };
+  const now = api.clock.now();
+  const claims = () => claimDue(api.db, [narrow], { free: 10, now });
+  const claimed = (await Promise.all([claims(), claims(), claims(), claims()])).flat();
+  claimed.push(...(await claims()));
+  expect(claimed.length).toBe(3);
+  expect(new Set(claimed.map(({ id }) => id)).size).toBe(3);
+});
+
+test("requests of all processes share the places of a provider", async () => {
+  const { api, connector } = world;
+  const narrow = { ...connector, name: "narrow", limits: { perMinute: 60, atOnce: 1 } };
+  const now = api.clock.now();
+  const waits = await Promise.all(Array.from({ length: 30 }, () => takeSlot(api.db, narrow, now)));
+  // Ten seconds' worth may go together, then one a second.
+  expect(waits.toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: 30 }, (_, n) => Math.max(0, (n - 10) * 1000)).map((ms) => expect.closeTo(ms, -1)),
+  );
+  await api.db.run(
+    sql`update provider_state set next_slot = ${new Date(now + 600_000)} where provider = 'narrow'`,
+  );
+  await expect(takeSlot(api.db, narrow, now)).rejects.toThrow(ProviderFailure);
+});
+
+test("a provider that is away for many is asked by one at a time, and by all when it is back", async () => {
+  const { script, connect, api, collector, run } = world;
+  await api.db.run(sql`delete from connection`);
+  script.password = "right";
+  script.fail.login = () => new ProviderFailure("unreachable", "away");
+  for (let n = 0; n < failuresToClose + 3; n++) await connect();
+  await run();
+  const { failures } = await api.db.one<{ failures: number }>(
+    sql`select failures from provider_state where provider = 'scripted'`,
+  );
+  expect(failures).toBeGreaterThanOrEqual(failuresToClose);
+  await api.db.run(sql`update connection set next_run = 'epoch'`);
+  expect(await collector.step()).toBe(0);
+  api.clock.advance(3_600_000);
+  script.fail = {};
+  expect(await collector.step()).toBe(1);
+  await collector.idle();
+  expect(await collector.step()).toBeGreaterThan(1);
+  await collector.idle();
+});
+
+test("a question that the provider refuses to hear again is asked once in its hours", async () => {
+  const { connect, api, connector } = world;
+  const { _id } = await connect();
+  const strict = { ...connector, limits: { ...connector.limits, repeatHours: 24 } };
+  const now = api.clock.now();
+  const ask = (question: string, at = now, of: Connector = strict) =>
+    mayAsk(api.db, of, { connectionId: _id, question, now: at });
+  expect([await ask("2026-01"), await ask("2026-01"), await ask("2026-02")]).toEqual([true, false, true]);
+  expect([await ask("2026-01", now + 23 * 3_600_000), await ask("2026-01", now + 24 * 3_600_000)]).toEqual([
+    false,
+    true,
+  ]);
+  expect([await ask("2026-01", now, connector), await ask("2026-01", now, connector)]).toEqual([true, true]);
+});
+
+test("secrets stand in no table, log, answer or trace", async () => {
+  const { api, ask, run, owner } = world;
+  const canary = 'canary"pass & word/åäö';
+  world.script.password = canary;
+  world.script.meters = [meterFound("99")];
+  world.script.fail.login = () =>
+    new ProviderFailure("changed", `stumbled over ${canary}`, {
+      page: `${canary} ${encodeURIComponent(canary)} ${Buffer.from(`anna:${canary}`).toString("base64")}`,
+    });
+  const { _id } = await ask("POST", "/connections", {
+    provider: "scripted",
+    credentials: { username: "anna", password: canary },
+  });
+  await run();
+  const [{ _id: runId }] = await ask("GET", `/connections/${_id}/runs?sort=-began`);
+  const paths = ["", "/runs", `/runs/${runId}`, `/runs/${runId}/page`, "/events?wait=0"];
+  const texts = await Promise.all(
+    paths.map(
+      async (path) => (await api.call("GET", `/connections/${_id}${path}`, { token: owner.token })).text,
+    ),
+  );
+  const tables = await api.db.rows<{ name: string }>(
+    sql`select table_name as name from information_schema.tables where table_schema = 'public'`,
+  );
+  for (const { name } of tables) {
+    const rows = await api.db.rows<{ text: string }>(
+      raw(`select to_jsonb(t)::text as text from "${name}" t`),
+    );
+    texts.push(...rows.map(({ text }) => text));
+  }
+  const all = [...texts, ...api.logLines].join("\n");
+  const forms = [canary, JSON.stringify(canary).slice(1, -1), encodeURIComponent(canary)];
+  for (const form of [
+    ...forms,
+    Buffer.from(canary).toString("base64"),
+    Buffer.from(canary).toString("hex"),
+  ]) {
+    expect(all.includes(form), form).toBe(false);
+  }
+  expect(texts[3]).toMatch(/^\*{8} \*{8} /);
+});

@@ -1,0 +1,76 @@
+import { mask } from "./connector.ts";
+
+/** Takes known secrets out of texts, by their values, however they are written. */
+export interface Scrubber {
+  /** Makes further values known: those of a form, a cookie, a token that came back. */
+  add(...values: readonly string[]): void;
+  scrub(text: string): string;
+}
+
+/** Shorter values stand in every text, and hiding them would only tell where they are. */
+const charsMin = 3;
+/** Members of an address whose values are nobody's to read, whatever they are. */
+const secretName = /token|secret|passw|code|key|sess|sig|auth|otp|pin/i;
+
+/** A scrubber that knows these values. */
+export function makeScrubber(values: readonly string[] = []): Scrubber {
+  const known = new Set<string>();
+  let forms: string[] = [];
+  const add = (...more: readonly string[]) => {
+    for (const value of more) for (const form of formsOf(value)) known.add(form);
+    // Longest first: a short secret may be part of a longer one.
+    forms = [...known].sort((a, b) => b.length - a.length);
+  };
+  add(...values);
+  return {
+    add,
+    scrub: (text) => forms.reduce((rest, form) => rest.replaceAll(form, mask), text),
+  };
+}
+
+function formsOf(value: string): string[] {
+  if (value.length < charsMin || value === mask) return [];
+  const encoded = encodeURIComponent(value.toWellFormed());
+  const bytes = Buffer.from(value);
+  const forms = [
+    value,
+    encoded,
+    encoded.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+    new URLSearchParams({ v: value }).toString().slice(2),
+    JSON.stringify(value).slice(1, -1),
+    value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;"),
+    bytes.toString("hex"),
+    bytes.toString("base64url"),
+    ...base64Forms(bytes),
+  ];
+  return forms.filter((form) => form.length >= charsMin);
+}
+
+/**
+ * Base64 of the value at each of the three places that it can have in a longer text, such as `user:password`: without
+ * the characters at its ends that depend on what stands beside it.
+ */
+function base64Forms(bytes: Buffer): string[] {
+  if (bytes.length < 4) return [bytes.toString("base64").replace(/=+$/, "")];
+  return [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString("base64")
+      .replace(/=+$/, "");
+    const from = Math.ceil((shift * 8) / 6);
+    const to = Math.floor(((shift + bytes.length) * 8) / 6);
+    return text.slice(from, to);
+  });
+}
+
+/** An address as a trace shows it: known secrets, logins, and what looks like a token are taken out. */
+export function shownAddress(address: string, scrubber: Scrubber): string {
+  const url = URL.parse(address);
+  if (url === null) return scrubber.scrub(address);
+  url.username = "";
+  url.password = "";
+  url.hash = "";
+  for (const name of new Set(url.searchParams.keys())) {
+    if (secretName.test(name)) url.searchParams.set(name, mask);
+  }
+  return scrubber.scrub(url.href);
+}

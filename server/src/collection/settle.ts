@@ -1,0 +1,175 @@
+import { type Queryable, sql, type Tx } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
+import type { Claimed } from "./claim.ts";
+import type { ProviderFailure } from "./connector.ts";
+import { type Consequence, consequences, type IssueKind } from "./consequence.ts";
+import { fingerprint, opened, type Settings, sealed } from "./credentials.ts";
+import { noteProvider } from "./limits.ts";
+import { nextAttempt } from "./schedule.ts";
+import { changeState } from "./state.ts";
+import type { OpenVisit } from "./visit.ts";
+
+/** What a run has done, as it is written down. */
+export type Report = Pick<OpenVisit, "scrubber" | "trace" | "steps"> & { counts: Record<string, number> };
+
+const messageCharsMax = 1_000;
+const pageCharsMax = 200_000;
+
+/** Holds the connection of a run, or says that the run has lost it. */
+export async function holds(tx: Tx, { id, runId }: Claimed): Promise<boolean> {
+  const row = await tx.maybe(
+    sql`select id from connection where id = ${id} and run_id = ${runId} for no key update`,
+  );
+  return row !== undefined;
+}
+
+/** Writes down that a run has done all it had to; `next` is when and why the next one begins. */
+export async function settleComplete(
+  deps: Deps,
+  { claimed, report, next }: { claimed: Claimed; report: Report; next: { at: number; reason: string } },
+): Promise<void> {
+  const now = deps.clock.now();
+  await deps.db.transaction(async (tx) => {
+    if (!(await holds(tx, claimed))) return;
+    await noteProvider(tx, claimed.provider, { reached: true, now });
+    await tx.run(sql`
+      update connection set run_id = null, next_run = ${new Date(next.at)}, next_reason = ${next.reason},
+        collected = ${new Date(now)}, failure = null, failures = 0, failing_since = null, refused = null
+      where id = ${claimed.id}`);
+    await changeState(tx, deps, { connection: claimed, state: "collecting", issue: null, now });
+    await endRow(tx, claimed, { ...report, outcome: "complete", now });
+  });
+}
+
+/**
+ * Writes down that a run failed at the provider, with everything that the table of consequences says. Credentials that
+ * were refused are remembered, so that they are not sent again.
+ */
+export async function settleFailed(
+  deps: Deps,
+  { claimed, report, settings, failure }: Failed,
+): Promise<void> {
+  const now = deps.clock.now();
+  const { kind, retryAfterSeconds } = failure;
+  const consequence = consequences[kind];
+  await deps.db.transaction(async (tx) => {
+    if (!(await holds(tx, claimed))) return;
+    const failures = claimed.failures + 1;
+    const since = claimed.failingSince ?? now;
+    const next = nextAttempt(consequence.retry, { id: claimed.id, failures, now, retryAfterSeconds });
+    await tx.run(sql`
+      update connection set run_id = null, next_run = ${next === null ? null : new Date(next)},
+        next_reason = 'schedule', failure = ${kind}, failures = ${failures}, failing_since = ${new Date(since)},
+        code = null, code_prompt = null, code_until = null
+      where id = ${claimed.id}`);
+    if (kind === "credentials") await rememberRefused(tx, deps, { claimed, settings });
+    await noteProvider(tx, claimed.provider, {
+      reached: !consequence.isProviders,
+      retryAfterSeconds: kind === "busy" ? retryAfterSeconds : undefined,
+      now,
+    });
+    await changeState(tx, deps, {
+      connection: claimed,
+      state: consequence.state ?? stayIn(claimed),
+      issue: issueOf(consequence, now - since),
+      now,
+    });
+    await endRow(tx, claimed, { ...report, outcome: "failed", failure, now });
+    await keepPage(tx, deps, { claimed, report, failure });
+  });
+}
+
+interface Failed {
+  claimed: Claimed;
+  report: Report;
+  settings: Settings;
+  failure: ProviderFailure;
+}
+
+/** A provider that is busy changes nothing, except that nobody waits for a code any more. */
+const stayIn = ({ state }: Claimed) => (state === "waiting_for_code" ? "checking" : state);
+
+function issueOf({ state, issueAfterHours }: Consequence, failingMs: number): IssueKind | null {
+  if (failingMs < issueAfterHours * 3_600_000) return null;
+  return state === null || state === "checking" || state === "collecting" || state === "paused"
+    ? "provider_unreachable"
+    : state;
+}
+
+/** Refused credentials of one connection that are remembered. */
+const refusedMax = 100;
+
+async function rememberRefused(
+  tx: Tx,
+  { keys }: Deps,
+  { claimed, settings }: { claimed: Claimed; settings: Settings },
+): Promise<void> {
+  const known = await refusedBefore(tx, { keys }, claimed);
+  const all = [...new Set([...known, fingerprint(settings)])].slice(-refusedMax);
+  const box = await sealed(tx, { keys, of: claimed, column: "refused" }, JSON.stringify(all));
+  await tx.run(sql`update connection set refused = ${box} where id = ${claimed.id}`);
+}
+
+/** Fingerprints of the credentials that the provider has refused since others last worked. */
+export async function refusedBefore(
+  db: Queryable,
+  { keys }: Pick<Deps, "keys">,
+  claimed: Claimed,
+): Promise<string[]> {
+  const text = await opened(db, { keys, of: claimed, column: "refused" }, claimed.refused);
+  return JSON.parse(text ?? "[]") as string[];
+}
+
+/**
+ * Ends a run that was not the provider's to decide: the server stops, the database was away. It is repeated; with
+ * `afterMs` not at once, or it would be forever.
+ */
+export async function settleInterrupted(
+  deps: Deps,
+  { claimed, report, afterMs }: { claimed: Claimed; report: Report; afterMs: number },
+): Promise<void> {
+  const now = deps.clock.now();
+  await deps.db.transaction(async (tx) => {
+    if (!(await holds(tx, claimed))) return;
+    await tx.run(sql`
+      update connection set run_id = null, next_run = ${new Date(now + afterMs)}, next_reason = 'repeated',
+        version = version + 1
+      where id = ${claimed.id}`);
+    await endRow(tx, claimed, { ...report, outcome: "interrupted", now });
+  });
+}
+
+interface Ended extends Report {
+  outcome: "complete" | "failed" | "interrupted";
+  failure?: ProviderFailure;
+  now: number;
+}
+
+async function endRow(
+  tx: Tx,
+  { runId }: Claimed,
+  { outcome, failure, now, steps, trace, counts, scrubber }: Ended,
+): Promise<void> {
+  const message = failure === undefined ? null : scrubber.scrub(failure.message).slice(0, messageCharsMax);
+  await tx.run(sql`
+    update connection_run set ended = ${new Date(now)}, outcome = ${outcome}, failure = ${failure?.kind ?? null},
+      message = ${storable(message)}, steps = ${JSON.stringify(steps)}::jsonb, counts = ${JSON.stringify(counts)}::jsonb,
+      trace = ${JSON.stringify(trace)}::jsonb
+    where id = ${runId}`);
+}
+
+/** Keeps the page that was not understood, for the author of the connector. */
+async function keepPage(
+  tx: Tx,
+  { keys }: Deps,
+  { claimed, report, failure }: { claimed: Claimed; report: Report; failure: ProviderFailure },
+): Promise<void> {
+  if (failure.page === undefined) return;
+  const text = report.scrubber.scrub(failure.page.slice(0, pageCharsMax));
+  const place = { table: "connection_run", row: claimed.runId, column: "page" };
+  const box = await keys.seal(tx, claimed.accountId, text, place);
+  await tx.run(sql`update connection_run set page = ${box} where id = ${claimed.runId}`);
+}
+
+/** Text as the database takes it. */
+const storable = (text: string | null) => text?.toWellFormed().replaceAll("\0", "") ?? null;

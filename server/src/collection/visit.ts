@@ -1,0 +1,157 @@
+import { type Queryable, sql } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
+import { pause, stopwatch } from "../platform/pause.ts";
+import type { Claimed } from "./claim.ts";
+import { type Connector, type Memory, ProviderFailure, type Visit, type Words } from "./connector.ts";
+import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
+import { openHttp, type TraceLine } from "./http.ts";
+import { mayAsk, takeSlot } from "./limits.ts";
+import { makeScrubber, type Scrubber } from "./scrub.ts";
+import { waitForCode } from "./state.ts";
+
+/** One step of a run, as people see it. */
+export interface Step {
+  name: string;
+  /** Epoch milliseconds. */
+  at: number;
+  counts?: Readonly<Record<string, number>>;
+}
+
+/** A visit, and what is known of it when it is over. */
+export interface OpenVisit {
+  visit: Visit<Settings>;
+  scrubber: Scrubber;
+  trace: TraceLine[];
+  steps: Step[];
+  /** Resolves when the steps told so far are written. */
+  told(): Promise<void>;
+}
+
+const traceMax = 300;
+const stepsMax = 200;
+const memoryBytesMax = 65_536;
+const codeMs = 600_000;
+const askMs = 500;
+
+/** Opens a visit for a run. */
+export async function openVisit(
+  deps: Deps,
+  { connector, claimed, settings }: { connector: Connector; claimed: Claimed; settings: Settings },
+  signal: AbortSignal,
+): Promise<OpenVisit> {
+  const { clock, egress } = deps;
+  const scrubber = makeScrubber(secretsIn(connector, settings));
+  const trace: TraceLine[] = [];
+  const steps: Step[] = [];
+  let telling: Promise<void> = Promise.resolve();
+  const step: Visit<Settings>["step"] = (name, counts) => {
+    if (steps.length >= stepsMax) steps.splice(1, 1);
+    steps.push({
+      name: scrubber.scrub(name).slice(0, 100),
+      at: clock.now(),
+      ...(counts === undefined ? {} : { counts }),
+    });
+    telling = telling
+      .then(() => tellSteps(deps, claimed, steps))
+      .catch((error: unknown) => {
+        deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
+      });
+  };
+  const http = openHttp({
+    egress,
+    scrubber,
+    now: clock.now,
+    signal,
+    async slot() {
+      await pause(await takeSlot(deps.db, connector, clock.now()), signal);
+      signal.throwIfAborted();
+    },
+    trace(line) {
+      if (trace.length < traceMax) trace.push(line);
+    },
+  });
+  const visit: Visit<Settings> = {
+    settings,
+    http,
+    memory: await openMemory(deps, { claimed, scrubber }),
+    mayAsk: (question) =>
+      mayAsk(deps.db, connector, { connectionId: claimed.id, question, now: clock.now() }),
+    step,
+    now: clock.now(),
+    signal,
+    askCode: async (prompt) => {
+      step("waiting for a code");
+      const code = await askCode(deps, { claimed, prompt }, signal);
+      scrubber.add(code);
+      step("got a code");
+      return code;
+    },
+  };
+  return { visit, scrubber, trace, steps, told: () => telling };
+}
+
+/** Writes the steps of a run, and moves what watchers look at. */
+async function tellSteps({ db }: Deps, { id, runId }: Claimed, steps: readonly Step[]): Promise<void> {
+  await db.run(sql`
+    with told as (update connection set version = version + 1 where id = ${id} and run_id = ${runId} returning run_id)
+    update connection_run r set steps = ${JSON.stringify(steps)}::jsonb from told where r.id = told.run_id`);
+}
+
+async function openMemory(
+  { db, keys }: Deps,
+  { claimed, scrubber }: { claimed: Claimed; scrubber: Scrubber },
+): Promise<Memory> {
+  const text = await opened(db, { keys, of: claimed, column: "memory" }, claimed.memory);
+  const kept = new Map(Object.entries(JSON.parse(text ?? "{}") as Record<string, string>));
+  // Mostly tokens; what is no secret does no harm when it is hidden.
+  scrubber.add(...kept.values());
+  return {
+    get: (key) => kept.get(key),
+    async set(key, value) {
+      if (value === null) kept.delete(key);
+      else {
+        kept.set(key, value);
+        scrubber.add(value);
+      }
+      const plain = JSON.stringify(Object.fromEntries(kept));
+      if (plain.length > memoryBytesMax)
+        throw new Error(`a connector keeps more than ${memoryBytesMax} bytes`);
+      const box = await sealed(db, { keys, of: claimed, column: "memory" }, plain);
+      await db.run(
+        sql`update connection set memory = ${box} where id = ${claimed.id} and run_id = ${claimed.runId}`,
+      );
+    },
+  };
+}
+
+/** Shows the prompt, and waits until the code is there; other processes take it from the customer. */
+async function askCode(
+  deps: Deps,
+  { claimed, prompt }: { claimed: Claimed; prompt: Words },
+  signal: AbortSignal,
+): Promise<string> {
+  const { db, keys, clock } = deps;
+  const now = clock.now();
+  await db.transaction((tx) => waitForCode(tx, deps, { claimed, prompt, until: now + codeMs }));
+  const elapsed = stopwatch();
+  while (elapsed() < codeMs) {
+    const box = await codeOf(db, claimed);
+    if (box !== null) {
+      await db.run(sql`
+        update connection set code = null, code_prompt = null, code_until = null, state = 'checking',
+          state_since = ${new Date(clock.now())}, version = version + 1
+        where id = ${claimed.id} and run_id = ${claimed.runId}`);
+      return (await opened(db, { keys, of: claimed, column: "code" }, box))!;
+    }
+    await pause(askMs, signal);
+    signal.throwIfAborted();
+  }
+  throw new ProviderFailure("code", "nobody entered a code in time");
+}
+
+async function codeOf(db: Queryable, { id, runId }: Claimed): Promise<Buffer | null> {
+  const row = await db.maybe<{ code: Buffer | null }>(
+    sql`select code from connection where id = ${id} and run_id = ${runId}`,
+  );
+  return row?.code ?? null;
+}

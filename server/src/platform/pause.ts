@@ -1,0 +1,12 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Waits for so many milliseconds, or until `signal` is aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0 && !signal.aborted) await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** A stopwatch: milliseconds since it was made, whatever the clock of the machine does. */
+export function stopwatch(): () => number {
+  const began = performance.now();
+  return () => performance.now() - began;
+}
