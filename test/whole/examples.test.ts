@@ -52,7 +52,7 @@ async function deliver(meter: number, from: number, values: readonly (number | n
   await client.call("POST /batches", { body: { runs: [run] } });
 }
 
-describe("consumers of streams", () => {
+describe("consumers of streams", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     for (let n = 0; n < 6; n++) {
       const body = {
@@ -80,17 +80,21 @@ describe("consumers of streams", () => {
   test.for(consumersHere())("%s holds what the API gives out, whenever it is killed", async (name) => {
     const limit = limits[name]!;
     const readers = new Consumers({ folder: folder.path, env, names: [name], limit });
-    for (let kill = 0; kill < 6; kill++) {
-      readers.start();
-      await readers.progress();
-      await deliver(kill % 6, 24 * 40 + kill, [1000 + kill, null, 2000 + kill]);
-      await readers.kill(0);
+    try {
+      for (let kill = 0; kill < 6; kill++) {
+        readers.start();
+        await readers.progress();
+        await deliver(kill % 6, 24 * 40 + kill, [1000 + kill, null, 2000 + kill]);
+        await readers.kill(0);
+      }
+      await readers.settle();
+      const expected = await givenOut(client, [2025]);
+      expect(expected.size).toBeGreaterThan(6 * 24 * 100);
+      const [[, held]] = [...readers.held()] as [[string, typeof expected]];
+      expect(differ(expected, held)).toMatchObject({ missing: 0, extra: 0, wrong: 0 });
+    } finally {
+      await readers.end();
     }
-    await readers.settle();
-    const expected = await givenOut(client, [2025]);
-    expect(expected.size).toBeGreaterThan(6 * 24 * 100);
-    const [[, held]] = [...readers.held()] as [[string, typeof expected]];
-    expect(differ(expected, held)).toMatchObject({ missing: 0, extra: 0, wrong: 0 });
   });
 });
 

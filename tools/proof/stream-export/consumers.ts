@@ -81,6 +81,7 @@ export class Consumers {
   readonly #folder: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #running = new Map<Kind, ChildProcess>();
+  readonly #started = new Set<ChildProcess>();
   readonly #kinds: readonly Kind[];
   readonly #limit: string;
 
@@ -142,8 +143,9 @@ export class Consumers {
     return new Map(this.#kinds.map((kind) => [kind.name, kind.held(this.#place(kind))]));
   }
 
+  /** Ends everything that was started. */
   async end(): Promise<void> {
-    for (const child of this.#running.values()) await end(child);
+    for (const child of this.#started) await end(child);
   }
 
   #place({ name }: Kind): string {
@@ -159,6 +161,8 @@ export class Consumers {
       detached: true,
     });
     child.stdout.resume();
+    this.#started.add(child);
+    child.once("exit", () => this.#started.delete(child));
     return child;
   }
 }
