@@ -108,6 +108,8 @@ describe("a schedule", () => {
     ["cron", "61 * * * *", /^cron: is no cron expression.*61/],
     ["cron", "0 0 * * * *", /^cron: is no cron expression/],
     ["cron", "* * * *", /^cron: is no cron expression/],
+    ["cron", "@daily", /^cron: is no cron expression/],
+    ["cron", "* * * * * *", /five fields[^']*minute, hour, day, month, weekday$/],
     ["cron", "@yearly nonsense", /^cron: /],
     ["cron", "0 0 30 2 *", /^cron: names a time that never comes/],
   ] as [Frequency, string | null, RegExp][])(

@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import { invalid } from "../platform/problem.ts";
+import { invalid, type Problem } from "../platform/problem.ts";
 import { granuleEnd, granuleStart } from "../platform/time/granule.ts";
 
 /** How often an export runs. */
@@ -43,13 +43,18 @@ export function checkSchedule({ frequency, cron, timezone }: Schedule, now: numb
       'is needed with the frequency "cron": minute, hour, day, month, weekday, as in "30 6 * * 1-5"',
     );
   }
+  if (cron.trim().split(/\s+/).length !== 5) throw noExpression();
   let next: Date | null;
   try {
     next = new Cron(cron, { timezone, mode: "5-part" }).nextRun(new Date(now));
   } catch (error) {
-    throw invalid("cron", `is no cron expression of five fields, as in "30 6 * * 1-5": ${wordsOf(error)}`);
+    throw noExpression(wordsOf(error));
   }
   if (next === null) throw invalid("cron", "names a time that never comes; check day and month");
+}
+
+function noExpression(why = "minute, hour, day, month, weekday"): Problem {
+  return invalid("cron", `is no cron expression of five fields, as in "30 6 * * 1-5": ${why}`);
 }
 
 /** The library's own words without its name. */
