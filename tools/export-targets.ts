@@ -23,7 +23,7 @@ function tableOf(type: (typeof targetTypes)[number]): string {
     const left = schema.safeParse(undefined);
     const usual = !left.success
       ? ""
-      : left.data === null
+      : (left.data ?? null) === null
         ? "may be left out"
         : `\`${left.data}\` when left out`;
     const secret = markOf(schema).secret === undefined ? "" : "secret";

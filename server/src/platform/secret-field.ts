@@ -6,6 +6,8 @@ export interface FieldMark {
   secret?: "whole" | "address";
   /** Says where secrets are sent, as a whole or by its origin: when it changes they must be entered again. */
   place?: "value" | "origin";
+  /** Found out at the first connection and stored; left out of a change, it stays. */
+  learned?: boolean;
 }
 
 /** The marks of fields. */

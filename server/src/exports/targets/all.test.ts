@@ -32,6 +32,7 @@ const bodies = {
     password: "CANARY-sftp",
     private_key: key.replace("secret", "CANARYkey"),
     passphrase: "CANARY-phrase",
+    host_key: `SHA256:${"A".repeat(43)}`,
   },
   smtp: { email: "me@example.com" },
   http: {
@@ -151,6 +152,17 @@ describe("targets", () => {
       previous_secret: whsec(2),
     });
     expect(mergeSecrets(before, targetOf({ smtp: bodies.smtp })).type).toBe("smtp");
+  });
+
+  test("the key of a server stays known until the place changes or it is forgotten on purpose", () => {
+    const { host_key, ...rest } = bodies.sftp;
+    const before = targetOf({ sftp: bodies.sftp });
+    const after = (change: object) =>
+      (mergeSecrets(before, targetOf({ sftp: { ...rest, ...change } })).settings as { host_key: unknown })
+        .host_key;
+    expect(after({ path: "in" })).toBe(host_key);
+    expect(after({ host: "other.example.com" })).toBeNull();
+    expect(after({ host_key: null })).toBeNull();
   });
 
   test("exactly one kind is given", () => {

@@ -121,6 +121,10 @@ export function mergeSecrets(before: Target | null, given: Target): Target {
     }
     settings[name] = merged;
   }
+  for (const [name, schema] of Object.entries(kindOf(given).settings.shape)) {
+    if (markOf(schema).learned !== true || settings[name] !== undefined) continue;
+    settings[name] = isMoved ? null : (old?.[name] ?? null);
+  }
   return { type: given.type, settings } as Target;
 }
 

@@ -7,8 +7,8 @@ import {
   type Delivery,
   folder,
   host,
+  learned,
   line,
-  optional,
   optionalPackage,
   optionalSecret,
   placesOf,
@@ -70,9 +70,8 @@ const settings = z
     private_key: optionalSecret("Text of a private key, in PEM or OpenSSH format.", privateKey),
     passphrase: optionalSecret("Opens the private key."),
     path: folder(),
-    host_key: optional(
+    host_key: learned(
       line(100).regex(/^SHA256:[A-Za-z0-9+/]{43}$/, "must be a fingerprint: SHA256: and 43 characters"),
-    ).describe(
       "Fingerprint of the server's key, as `ssh-keygen -l` shows it. Learnt at the first connection when it is `null`.",
     ),
   })

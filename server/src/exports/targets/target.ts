@@ -62,6 +62,11 @@ export function target<Schema extends SettingsSchema>(kind: TargetKind<Schema>):
   return kind;
 }
 
+/** What is found out at the first connection. Left out of a change, what is known stays; `null` forgets it. */
+export function learned(text: z.ZodString, about: string) {
+  return text.nullable().optional().describe(about).register(fieldMarks, { learned: true });
+}
+
 /** Name or address of a machine. */
 export function host() {
   return line(253)
