@@ -61,9 +61,18 @@ export const dayText = (day: number): string => new Date(day * dayMs).toISOStrin
 /** `YYYY-MM` */
 export const monthText = (month: number): string => dayText(firstDayOf(month)).slice(0, 7);
 
+const twoDigits = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, "0"));
+
+/** The day whose text was asked for last: a file holds the rows of a day one after the other. */
+let lastDay = { day: 0, text: "1970-01-01" };
+
 /** Wall clock, `YYYY-MM-DD HH:mm`. */
 export function wallText(at: number): string {
-  return new Date(localOf(at)).toISOString().slice(0, 16).replace("T", " ");
+  const local = localOf(at);
+  const day = Math.floor(local / dayMs);
+  if (day !== lastDay.day) lastDay = { day, text: dayText(day) };
+  const minutes = Math.floor((local - day * dayMs) / 60_000);
+  return `${lastDay.text} ${twoDigits[Math.floor(minutes / 60)]}:${twoDigits[minutes % 60]}`;
 }
 
 /** With offset, `YYYY-MM-DDTHH:mm:ss+02:00`. */

@@ -14,19 +14,17 @@ const usage = `A utility company to collect from.
   --pivot DAY        events of a year are laid out from this day on (first day of the clock's year)
 `;
 
-const { values } = parseArgs({
-  options: {
-    port: { type: "string", default: "8090" },
-    "control-port": { type: "string" },
-    host: { type: "string", default: "127.0.0.1" },
-    seed: { type: "string", default: "1" },
-    customers: { type: "string", default: "20" },
-    now: { type: "string" },
-    speed: { type: "string", default: "1" },
-    pivot: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
+const options = {
+  port: { type: "string", default: "8090" },
+  "control-port": { type: "string" },
+  host: { type: "string", default: "127.0.0.1" },
+  seed: { type: "string", default: "1" },
+  customers: { type: "string", default: "20" },
+  now: { type: "string" },
+  speed: { type: "string", default: "1" },
+  pivot: { type: "string" },
+  help: { type: "boolean", default: false },
+} as const;
 
 /** @throws RangeError when an option is no number in its bounds */
 function numberOf(name: string, text: string, [min, max]: readonly [number, number]): number {
@@ -38,6 +36,8 @@ function numberOf(name: string, text: string, [min, max]: readonly [number, numb
 }
 
 async function main(): Promise<void> {
+  const { values } = parseArgs({ options });
+  if (values.help) return console.log(usage);
   const port = numberOf("port", values.port, [0, 65_534]);
   const controlPort = values["control-port"] ?? String(port === 0 ? 0 : port + 1);
   const now = values.now === undefined ? undefined : Date.parse(values.now);
@@ -60,10 +60,7 @@ async function main(): Promise<void> {
   }
 }
 
-if (values.help) console.log(usage);
-else {
-  await main().catch((error: Error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-  });
-}
+await main().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

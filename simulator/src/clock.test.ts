@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { simulatedClock } from "./clock.ts";
+
+test("it runs as fast as it is told to, from where it stands, and never back", () => {
+  let wall = 5000;
+  const clock = simulatedClock(1_000_000, { speed: 10, wall: () => wall });
+  wall += 100;
+  expect(clock.now()).toBe(1_001_000);
+  clock.set({ speed: 2 });
+  wall += 100;
+  expect(clock.now()).toBe(1_001_200);
+  clock.set({ speed: 0, now: 2_000_000 });
+  wall += 100;
+  expect(clock.now()).toBe(2_000_000);
+  clock.set({ now: 1000 });
+  expect(clock.now()).toBe(2_000_000);
+});
