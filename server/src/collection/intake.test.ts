@@ -106,7 +106,10 @@ describe("what a connection finds", () => {
   test("two connections at the same moment make one meter with two sources", async () => {
     const ean = `7359991${++count}`;
     const finders = Array.from({ length: 6 }, (_, i) => finder(customer, `provider-${i}`));
-    await Promise.all(finders.map((connection) => take(connection, [found({ ean })])));
+    const takeAll = (some: Finder[]) =>
+      Promise.all(some.map((connection) => take(connection, [found({ ean })])));
+    await takeAll(finders.slice(0, 2));
+    await takeAll(finders.slice(2));
     const own = await metersOf(customer);
     expect(own).toHaveLength(1);
     const sources = await ask(customer, "GET", `/meters/${own[0]._id}/sources`);
