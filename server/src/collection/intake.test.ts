@@ -99,7 +99,7 @@ describe("what a connection finds", () => {
     await ask(customer, "PUT", `/meters/${first}`, { name: "Mine", box: "ignored" });
     const before = await metersOf(customer);
     const again = await take(connection, [...meters].reverse());
-    expect(again).toEqual({ created: [], vanished: [], returned: [], conflicting: [] });
+    expect(again).toEqual({ created: [], missing: [], conflicting: [] });
     expect(await metersOf(customer)).toEqual(before);
   });
 
@@ -212,14 +212,14 @@ describe("what is collected", () => {
       created.map((_id) => ({ _id, box: "active" })),
     );
     const gone = await take(connection, [stays]);
-    expect(gone.vanished.map((source) => source.key)).toEqual([goes.key]);
-    expect((await take(connection, [stays])).vanished).toEqual([]);
+    expect(gone.missing.map((source) => source.key)).toEqual([goes.key]);
+    expect((await take(connection, [stays])).missing).toHaveLength(1);
     expect(await keysOf(connection)).toEqual([stays.key]);
     expect(await metersOf(customer)).toHaveLength(2);
     const [source] = await ask(customer, "GET", `/meters/${created[1]}/sources`);
     expect(source.vanished).toBe("2026-06-15T12:00:00+0000");
     const back = await take(connection, [stays, goes]);
-    expect(back).toMatchObject({ created: [], vanished: [], returned: [created[1]] });
+    expect(back).toMatchObject({ created: [], missing: [] });
     expect(await keysOf(connection)).toHaveLength(2);
   });
 
@@ -227,8 +227,17 @@ describe("what is collected", () => {
     const connection = finder(customer);
     const meter = found();
     await take(connection, [{ ...meter, ended: "2026-06-01" }]);
-    expect((await take(connection, [])).vanished).toEqual([]);
+    expect((await take(connection, [])).missing).toEqual([]);
     expect(await keysOf(connection)).toEqual([]);
+  });
+
+  test("a meter that goes is missed until it is put away, or a person says that its holder has left", async () => {
+    const connection = finder(customer);
+    const { created } = await take(connection, [found(), found(), found()]);
+    expect((await take(connection, [])).missing).toHaveLength(3);
+    await ask(customer, "PUT", `/meters/${created[0]}`, { box: "ignored" });
+    await ask(customer, "POST", `/meters/${created[1]}/events`, { kind: "moved_out", day: "2026-06-01" });
+    expect((await take(connection, [])).missing.map((source) => source.meterId)).toEqual([created[2]]);
   });
 
   test("a new key for the same point is the same source, not one that vanished", async () => {
@@ -236,7 +245,7 @@ describe("what is collected", () => {
     const meter = found();
     await take(connection, [meter]);
     const taken = await take(connection, [{ ...meter, key: "renumbered" }]);
-    expect(taken).toEqual({ created: [], vanished: [], returned: [], conflicting: [] });
+    expect(taken).toEqual({ created: [], missing: [], conflicting: [] });
     expect(await metersOf(customer)).toHaveLength(1);
     expect(await rankOf(connection)).toBe(0);
   });
@@ -388,7 +397,7 @@ test("three thousand meters are taken in at once", async () => {
   const connection = finder(stranger);
   const meters = Array.from({ length: 3_000 }, () => found());
   expect((await take(connection, meters)).created).toHaveLength(3_000);
-  expect(await take(connection, meters)).toMatchObject({ created: [], vanished: [] });
+  expect(await take(connection, meters)).toMatchObject({ created: [], missing: [] });
   const kept = await api.db.one<{ count: number }>(
     sql`select count(*) as count from meter_source where connection_id = ${connection.id}`,
   );

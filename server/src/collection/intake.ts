@@ -1,4 +1,10 @@
-import { createMeters, type NewMeter, type Representation, rootMeters } from "../meters/meters.ts";
+import {
+  createMeters,
+  metersById,
+  type NewMeter,
+  type Representation,
+  rootMeters,
+} from "../meters/meters.ts";
 import { any, sql, type Tx } from "../platform/db.ts";
 import { granularities } from "../platform/granularity.ts";
 import { newId } from "../platform/id.ts";
@@ -19,10 +25,8 @@ export interface Finder {
 export interface TakenIn {
   /** Root meters that were made. */
   created: string[];
-  /** Sources that the provider does not show any more, since now, though nothing says that their holder has left. */
-  vanished: Source[];
-  /** Root meters of sources that are shown again. */
-  returned: string[];
+  /** Sources that the provider does not show, though nothing says that their holder has left or put them away. */
+  missing: Source[];
   /** Sources whose metering point has a new id that another meter of the account holds already. */
   conflicting: Source[];
 }
@@ -56,10 +60,9 @@ export async function takeIn(
   await liftRanks(tx, connection.id);
   await noteStays(tx, connection.id, now);
   await noteMovedIn(tx, { accountId: connection.accountId, rootIds: created, now });
-  const vanished = await markVanished(tx, gone, now);
+  await markVanished(tx, gone, now);
   await ruleNewMeters(tx, { holderId: connection.accountId, rootIds: created, now, actorId: null });
-  const returned = [...byKey.values()].filter((source) => source.vanished !== null);
-  return { created, vanished, returned: returned.map((source) => source.meterId), conflicting };
+  return { created, missing: await missed(tx, gone), conflicting };
 }
 
 /** Sources of the connection, and those with a key of now that a deleted connection to the same provider left. */
@@ -230,17 +233,19 @@ async function renewSources(tx: Tx, { connection, sources, shown, now }: Renewin
     where s.id = new.id`);
 }
 
-async function markVanished(tx: Tx, gone: readonly Source[], now: number): Promise<Source[]> {
-  const fresh = gone.filter((source) => source.vanished === null);
+async function markVanished(tx: Tx, gone: readonly Source[], now: number): Promise<void> {
   await tx.run(sql`
     update meter_source set vanished = ${new Date(now)}
-    where id = ${any(fresh.map((source) => source.id))}`);
-  const events = await eventsOf(
-    tx,
-    fresh.map((source) => source.meterId),
+    where id = ${any(gone.map((source) => source.id))} and meter_source.vanished is null`);
+}
+
+/** Nobody misses a meter that was put away, or whose holder has left: that it is gone is how that ends. */
+async function missed(tx: Tx, gone: readonly Source[]): Promise<Source[]> {
+  const ids = gone.map((source) => source.meterId);
+  const events = Map.groupBy(await eventsOf(tx, ids), (event) => event.meterId);
+  const boxes = new Map((await metersById(tx, ids)).map(({ id, box }) => [id, box]));
+  return gone.filter(
+    ({ id, meterId }) =>
+      boxes.get(meterId) !== "ignored" && boundsOf(events.get(meterId) ?? [], id).to === null,
   );
-  const byMeter = Map.groupBy(events, (event) => event.meterId);
-  // Nobody misses a meter whose holder has left: that it is gone is how it ends.
-  const missed = fresh.filter(({ id, meterId }) => boundsOf(byMeter.get(meterId) ?? [], id).to === null);
-  return missed.map((source) => ({ ...source, vanished: now }));
 }
