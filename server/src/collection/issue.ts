@@ -48,20 +48,38 @@ export async function openIssue(
   }
 }
 
-/** Closes open issues of these kinds that have passed; of one meter when it is named. */
-export async function resolveIssues(
-  tx: Queryable,
-  { connectionId, kinds, meterIds, now }: Resolved,
+/** Exactly these meters of a connection have an issue of a kind: it opens for new ones, and resolves for all others. */
+export async function settleMeterIssues(
+  tx: Tx,
+  deps: Pick<Deps, "clock">,
+  {
+    connection,
+    kind,
+    meterIds,
+    now,
+  }: { connection: Concerned; kind: IssueKind; meterIds: readonly string[]; now: number },
 ): Promise<void> {
-  const ofMeters = meterIds === undefined ? sql`` : sql` and meter_id = ${any(meterIds)}`;
+  for (const meterId of meterIds) await openIssue(tx, deps, { connection, kind, meterId, now });
   await tx.run(sql`
     update connection_issue set resolved = ${new Date(now)}
-    where connection_id = ${connectionId} and resolved is null and kind = ${any(kinds)}${ofMeters}`);
+    where connection_id = ${connection.id} and resolved is null and kind = ${kind}
+      and not meter_id = ${any(meterIds)}`);
 }
 
-interface Resolved {
-  connectionId: string;
-  kinds: readonly IssueKind[];
-  meterIds?: readonly string[];
-  now: number;
+/** Somebody has said where a meter's holder went: nobody has to ask any more. */
+export async function resolveVanished(tx: Tx, meterId: string, now: number): Promise<void> {
+  await tx.run(sql`
+    update connection_issue set resolved = ${new Date(now)}
+    where connection_id in (select connection_id from meter_source where meter_id = ${meterId})
+      and meter_id = ${meterId} and kind = 'meter_vanished' and resolved is null`);
+}
+
+/** Closes open issues of these kinds that have passed. */
+export async function resolveIssues(
+  tx: Queryable,
+  { connectionId, kinds, now }: { connectionId: string; kinds: readonly IssueKind[]; now: number },
+): Promise<void> {
+  await tx.run(sql`
+    update connection_issue set resolved = ${new Date(now)}
+    where connection_id = ${connectionId} and resolved is null and kind = ${any(kinds)}`);
 }

@@ -6,6 +6,7 @@ import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform
 import { readPaging } from "../platform/http/filter.ts";
 import { id, timestampText } from "../platform/http/schema.ts";
 import { Problem } from "../platform/problem.ts";
+import { resolveVanished } from "./issue.ts";
 import { addEvent, eventKinds, eventsOf, removeEvent, showEvents } from "./meter-event.ts";
 
 const eventView = z.object({
@@ -91,7 +92,9 @@ const add = endpoint({
       const { kind, day, ean, note } = body;
       const detail = note === undefined || note === "" ? {} : { note };
       const actorId = who.actorId ?? who.ownAccountId;
-      const added = await addEvent(tx, { meter, kind, day, ean, detail, now: clock.now(), actorId });
+      const now = clock.now();
+      const added = await addEvent(tx, { meter, kind, day, ean, detail, now, actorId });
+      if (kind === "contract_ended" || kind === "moved_out") await resolveVanished(tx, meter.id, now);
       const event = (await eventsOf(tx, [meter.id])).find((one) => one.id === added)!;
       return (await showEvents(tx, [event]))[0];
     }),

@@ -7,7 +7,7 @@ import { fingerprint, openSettings, type Settings } from "./credentials.ts";
 import { cursorsOf, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
 import { takeIn } from "./intake.ts";
-import { openIssue, resolveIssues } from "./issue.ts";
+import { settleMeterIssues } from "./issue.ts";
 import { removeConnection } from "./remove.ts";
 import { nextRun, type Progress } from "./schedule.ts";
 import {
@@ -150,18 +150,13 @@ async function discover(
     if (!(await holds(tx, claimed))) return;
     const taken = await takeIn(tx, { connection: claimed, found, now });
     await tx.run(sql`update connection set discovered = ${new Date(now)} where id = ${claimed.id}`);
-    for (const { meterId } of taken.vanished) {
-      await openIssue(tx, deps, { connection: claimed, kind: "meter_vanished", meterId, now });
+    for (const [kind, sources] of [
+      ["meter_vanished", taken.missing],
+      ["meter_id_conflict", taken.conflicting],
+    ] as const) {
+      const meterIds = sources.map((source) => source.meterId);
+      await settleMeterIssues(tx, deps, { connection: claimed, kind, meterIds, now });
     }
-    for (const { meterId } of taken.conflicting) {
-      await openIssue(tx, deps, { connection: claimed, kind: "meter_id_conflict", meterId, now });
-    }
-    await resolveIssues(tx, {
-      connectionId: claimed.id,
-      kinds: ["meter_vanished"],
-      meterIds: taken.returned,
-      now,
-    });
     counts.meters = found.length;
     counts.meters_new = taken.created.length;
   });

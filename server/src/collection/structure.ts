@@ -51,7 +51,7 @@ export async function assertPlace(db: Queryable, account: Pick<Account, "id" | "
   }
 }
 
-/** Connections that found meters, and these meters, of an account itself and of its subaccounts. */
+/** Connections of an account itself and of its subaccounts, and the meters that they found. */
 export interface Collecting {
   account: { connections: number; meters: number };
   subaccounts: { connections: number; meters: number };
@@ -61,8 +61,10 @@ export interface Collecting {
 export async function collectingIn(db: Queryable, accountId: string): Promise<Collecting> {
   const countOf = (accountIds: readonly string[]) =>
     db.one<{ connections: number; meters: number }>(sql`
-      select count(distinct connection_id) as connections, count(distinct meter_id) as meters from meter_source
-      where account_id = ${any(accountIds)} and connection_id is not null`);
+      select
+        (select count(*) from connection where account_id = ${any(accountIds)} and deleting is null) as connections,
+        (select count(distinct meter_id) from meter_source
+         where account_id = ${any(accountIds)} and connection_id is not null) as meters`);
   return {
     account: await countOf([accountId]),
     subaccounts: await countOf(await subaccountsOf(db, accountId)),
