@@ -7,7 +7,7 @@ import { emptyDatabase } from "../../test/harness/citus.ts";
 import { type TestDatabase, testDatabase } from "../../test/harness/database.ts";
 import { databaseUrl } from "../../test/harness/database-admin.ts";
 import { migrationsFolder, runtimeRole } from "../../test/harness/database-setup.ts";
-import { append, changesAfter, lockPart } from "./changes/changes.ts";
+import { append, entriesAfter, lockPart } from "./changes/changes.ts";
 import { backup } from "./commands/backup-write.ts";
 import type { Context } from "./commands/context.ts";
 import { distributedTables } from "./distributed-tables.ts";
@@ -238,7 +238,8 @@ describe.skipIf(!hasCitus)("a server with Citus", () => {
     const writers = writing(db);
     await distribute(databaseOf(urls[0]!), { ...silent, shards: 4 });
     for (const [part, count] of await writers.stop()) {
-      const { entries } = await changesAfter(db, { parts: [part], after: 0, limit: 100_000, now: 0 });
+      const log = { part, after: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 100_000 };
+      const entries = await entriesAfter(db, log);
       expect(entries.map(({ seriesId }) => seriesId)).toEqual(Array.from({ length: count }, (_, n) => n));
       const documents = await db.one(sql`select count(*) as n from document where part = ${part}`);
       expect(documents).toEqual({ n: count });

@@ -1,4 +1,4 @@
-import { type Db, type Queryable, sql, type Tx } from "../platform/db.ts";
+import { type Queryable, sql, type Tx } from "../platform/db.ts";
 
 export { purgeChanges, purgePart } from "./purge.ts";
 
@@ -7,7 +7,7 @@ export { purgeChanges, purgePart } from "./purge.ts";
  * the block, so a value that changed twice is read once, as it is now.
  *
  * Order: every writer of a part locks its head row and holds it until the commit, and draws its offsets from it, so
- * within a part order of offsets is order of commits. One order over several parts needs the fence of `changesAfter`.
+ * within a part order of offsets is order of commits. Over several parts there is none: a reader keeps an offset per part.
  */
 export interface Change {
   part: number;
@@ -113,8 +113,7 @@ export interface Head {
  * Heads of parts, as committed. A part that nothing was ever written to has none.
  *
  * Why a reader needs no more: writers hold the head until they commit, so every entry up to `off` is visible to
- * statements that begin after this one, and no later commit draws an offset up to it. Whoever keeps one offset per
- * part waits for nobody; one offset for several parts needs the `fence`.
+ * statements that begin after this one, and no later commit draws an offset up to it.
  */
 export async function headsOf(db: Queryable, parts: readonly number[]): Promise<Head[]> {
   if (parts.length === 0) return [];
@@ -144,65 +143,4 @@ export async function entriesAfter(
     seriesId: series_id,
     replaced: (flags & 1) === 1,
   }));
-}
-
-/** Changes after an offset, merged over parts in one order, and the offset to ask for next. */
-export interface Changes {
-  entries: Change[];
-  /** Everything up to here was returned or lies before `after`. */
-  upTo: number;
-}
-
-/**
- * An offset for several parts: everything up to it is committed and visible to statements that begin after this one,
- * and whatever is committed later lies beyond it. Returns `after` while no part has anything newer.
- *
- * The head of each part is lifted to it, part by part in ascending order. That waits for writers that are at work.
- */
-export async function fence(
-  db: Db,
-  parts: readonly number[],
-  { after, now }: { after: number; now: number },
-): Promise<number> {
-  const newest = Math.max(0, ...(await headsOf(db, parts)).map((head) => head.off));
-  if (newest <= after) return after;
-  // A head may be ahead of the clock (set back, or more than a million changes a second): the cut follows it.
-  const cut = Math.max(now * 1000, newest);
-  await db.transaction(async (tx) => {
-    for (const part of [...new Set(parts)].sort((a, b) => a - b)) {
-      await tx.run(sql`update head set off = greatest(off, ${cut}) where part = ${part}`);
-    }
-  });
-  return cut;
-}
-
-/** Reads the log of several parts in one order: nothing is skipped, also while writers commit out of order. */
-export async function changesAfter(
-  db: Db,
-  question: { parts: readonly number[]; after: number; limit: number; now: number },
-): Promise<Changes> {
-  const { after, limit, now } = question;
-  const parts = [...new Set(question.parts)].sort((a, b) => a - b);
-  if (!(await anyNew(db, parts, after))) return { entries: [], upTo: after };
-  const cut = await fence(db, parts, { after, now });
-  const found: Change[] = [];
-  for (const part of parts) {
-    found.push(...(await entriesAfter(db, { part, after, upTo: cut, limit: limit + 1 })));
-  }
-  found.sort((a, b) => a.off - b.off || a.part - b.part);
-  if (found.length <= limit) return { entries: found, upTo: cut };
-  // Two parts may hold the same offset: both entries belong to the same answer.
-  const last = found[limit - 1]!.off;
-  const end = found.findIndex((change) => change.off > last);
-  return { entries: end < 0 ? found : found.slice(0, end), upTo: last };
-}
-
-async function anyNew(db: Queryable, parts: readonly number[], after: number): Promise<boolean> {
-  for (const part of parts) {
-    const found = await db.maybe(
-      sql`select 1 as one from chg where part = ${part} and off > ${after} limit 1`,
-    );
-    if (found !== undefined) return true;
-  }
-  return false;
 }
