@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { authenticate } from "./accounts/accounts.ts";
 import { endpoints } from "./app.ts";
+import { watchCollection } from "./collection/collection.ts";
 import type { Config } from "./config.ts";
 import { knownSchema } from "./database.ts";
 import type { Db } from "./platform/db.ts";
@@ -26,6 +27,7 @@ export function makeApp(config: Config, deps: Deps): FastifyInstance {
   watchJobs(metrics, () => jobLag(deps.db));
   watchStreams(metrics, () => streamTotals(deps.db, deps.clock.now()));
   watchWebhooks(metrics, deps.db);
+  watchCollection(metrics, deps.db);
   const { ratePerSecond, rateBurst, trustedProxies } = config;
   return buildServer({
     // A worker answers only for its health.

@@ -3,4 +3,5 @@
  * made with.
  */
 export { tidyCollectionJob } from "./jobs.ts";
+export { watchCollection } from "./metrics.ts";
 export { makeCollector, startCollecting } from "./worker.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sql } from "../platform/db.ts";
 import { gridOf, query } from "../series/series.ts";
+import { claimDue, keepLease } from "./claim.ts";
 import { type FailureKind, failureKinds, ProviderFailure } from "./connector.ts";
 import { consequences, stateMeanings } from "./consequence.ts";
 import { type CollectionWorld, collectionWorld, meterFound, type ScriptStep } from "./harness.ts";
@@ -175,7 +176,6 @@ describe("a run", () => {
     const { api, ask } = world;
     await runAll();
     await ask("POST", `/connections/${id}/run`);
-    const { claimDue, keepLease } = await import("./claim.ts");
     const [dead] = await claimDue(api.db, [world.connector], { free: 1, now: api.clock.now() });
     expect(dead?.id).toBe(id);
     await runAll();
@@ -189,6 +189,34 @@ describe("a run", () => {
       { outcome: "interrupted", _id: dead!.runId },
     ]);
     expect(await keepLease(api.db, dead!, api.clock.now())).toBe(false);
+  });
+
+  test("that does not reach the provider for a day is an issue of the operator, and passes by itself", async () => {
+    const { id } = await collecting();
+    const { script, api, ask } = world;
+    await runAll();
+    script.fail.login = () => new ProviderFailure("unreachable", "away");
+    const attempt = async () => {
+      await api.db.run(sql`update provider_state set closed_until = null, failures = 0`);
+      await api.db.run(sql`update connection set discovered = null where id = ${id}`);
+      await runAll();
+    };
+    const open = () => ask("GET", `/issues?connection._id=${id}&state=open`);
+    await ask("POST", `/connections/${id}/run`);
+    await attempt();
+    const { next_run } = await stateOf(id);
+    expect(Date.parse(next_run) - api.clock.now()).toBeLessThanOrEqual(361_000);
+    expect(await open()).toEqual([]);
+    api.clock.advance(day + hour);
+    await attempt();
+    expect(await open()).toMatchObject([
+      { kind: "provider_unreachable", owner: { role: "operator", account: null } },
+    ]);
+    script.fail = {};
+    api.clock.advance(day);
+    await attempt();
+    expect(await stateOf(id)).toMatchObject({ state: "collecting" });
+    expect(await open()).toEqual([]);
   });
 
   test("stores nothing of an answer that cannot be meant", async () => {
