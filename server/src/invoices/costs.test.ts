@@ -110,4 +110,22 @@ describe("a period over several months", () => {
     expect(await world.costs(id, "grid_subscription", "202601-202603")).toEqual([31, 28, 31]);
     world.api.clock.set(start);
   });
+
+  test("that lies ahead is stored with all others at once, however many they are", async () => {
+    const start = world.api.clock.now();
+    const points = await Promise.all(
+      Array.from({ length: 10 }, async (_, i) => {
+        const ean = `73577700${i}`;
+        return { ean, id: (await newMeter(world.api, world.owner, { ean })).id };
+      }),
+    );
+    // Ten meters, ten years, a metric and a total.
+    const period: [string, string] = ["2026-02-01", "2036-01-31"];
+    const rows = points.map(({ ean }) => ({ name: "Elnät abonnemang", amount: "3652.00", ean, period }));
+    await world.settle({ number: "ahead", rows });
+    world.api.clock.set(Date.UTC(2036, 0, 2));
+    await world.tend();
+    for (const { id } of points) expect(await world.costs(id, "grid_subscription", "203601")).toEqual([31]);
+    world.api.clock.set(start);
+  });
 });

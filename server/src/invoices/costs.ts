@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DecimalText } from "../formats/format.ts";
 import { rootMeters } from "../meters/meters.ts";
-import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
+import { any, empty, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { calendarStart } from "../platform/time/granule.ts";
 import { type Batch, ingestIn, type RootMeter, type Run, undoImports } from "../series/series.ts";
 import { type DraftBill, type DraftResult, type DraftRow, metricsOfRow } from "./draft.ts";
@@ -209,14 +209,22 @@ async function keepMonths(
       as key (meter_id text, metric text, currency text, month int, ahead boolean)`);
 }
 
-/** Months that lay ahead when their invoices came and have begun since, some of them. */
+/**
+ * Months until `month` that lay ahead when their invoices came, some of them, behind the one called `after`, in order.
+ * In zones west of UTC the last of them may lie ahead still.
+ */
 export async function monthsBegun(
   db: Queryable,
-  { month, limit }: { month: number; limit: number },
+  { month, after, limit }: { month: number; after: CostKey | null; limit: number },
 ): Promise<CostKey[]> {
+  const behind =
+    after === null
+      ? empty
+      : sql` and (month, meter_id, metric, currency) >
+          (${after.month}::int4, ${after.meter_id}, ${after.metric}, ${after.currency})`;
   return db.rows(sql`
     select meter_id, metric, currency, month from invoice_month
-    where ahead and month <= ${month} order by month, meter_id limit ${limit}`);
+    where ahead and month <= ${month}${behind} order by month, meter_id, metric, currency limit ${limit}`);
 }
 
 /** The months that rows of some bills are part of. */

@@ -5,7 +5,7 @@ import { any, type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { JobKind } from "../platform/jobs.ts";
 import { Problem } from "../platform/problem.ts";
-import { monthsBegun, storeMonths } from "./costs.ts";
+import { type CostKey, monthsBegun, storeMonths } from "./costs.ts";
 import { discardFile, fileOf, filesBefore } from "./files.ts";
 import {
   type Invoice,
@@ -121,25 +121,28 @@ const tendInvoicesJob: JobKind = {
 };
 
 async function tendInvoices(_data: object, deps: Deps, signal: AbortSignal): Promise<void> {
-  await storeBegunMonths(deps);
-  signal.throwIfAborted();
+  for (let after = await storeBegunMonths(deps, null); after !== null; ) {
+    signal.throwIfAborted();
+    after = await storeBegunMonths(deps, after);
+  }
   await linkWaiting(deps, signal);
   await discardForgotten(deps);
 }
 
 const monthsAtOnce = 2_000;
 
-/** Stores costs of months that lay ahead when their invoices came. */
-async function storeBegunMonths({ db, clock }: Deps): Promise<void> {
-  await db.transaction(async (tx) => {
+/** Stores some of the costs of months that lay ahead when their invoices came; returns where to go on. */
+async function storeBegunMonths({ db, clock }: Deps, after: CostKey | null): Promise<CostKey | null> {
+  return db.transaction(async (tx) => {
     const now = clock.now();
     const date = new Date(now);
     const month = date.getUTCFullYear() * 100 + date.getUTCMonth() + 1;
-    const keys = await monthsBegun(tx, { month, limit: monthsAtOnce });
+    const keys = await monthsBegun(tx, { month, after, limit: monthsAtOnce });
     const meters = await rootMeters(tx, [...new Set(keys.map(({ meter_id }) => meter_id))]);
     for (const part of [...new Set(meters.map((meter) => meter.part))].sort((a, b) => a - b))
       await lockPart(tx, part);
     await storeMonths(tx, keys, { now, source: "invoices of months that have begun" });
+    return keys.length < monthsAtOnce ? null : keys.at(-1)!;
   });
 }
 
