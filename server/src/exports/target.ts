@@ -12,11 +12,17 @@ import {
   splitTarget,
   type Target,
   type TargetType,
-  targetTypes,
   testTarget,
 } from "./targets/all.ts";
 
-export { type Target, targetSchema, targetTypes, targetView } from "./targets/all.ts";
+export {
+  shownTarget,
+  type Target,
+  type TargetType,
+  targetSchema,
+  targetTypes,
+  targetView,
+} from "./targets/all.ts";
 
 /** A target as the table holds it. */
 export interface SealedTarget {
@@ -27,12 +33,6 @@ export interface SealedTarget {
 }
 
 const placeOf = (exportId: string) => ({ table: "export", row: exportId, column: "target_sealed" });
-
-/** What answers show of the target: its kind, its settings with masks, null for the other kinds. */
-export function shownTarget({ targetType, target }: Export) {
-  const others = Object.fromEntries(targetTypes.map((type) => [type, null]));
-  return { ...others, type: targetType as TargetType, [targetType]: target } as never;
-}
 
 async function openTarget({ db, keys }: Pick<Deps, "keys"> & { db: Queryable }, of: Export): Promise<Target> {
   const secrets = await keys.open(db, of.accountId, of.targetSealed, placeOf(of.id));

@@ -4,7 +4,7 @@ import type { Queryable } from "../platform/db.ts";
 import { formatTimestamp, timestampText } from "../platform/http/schema.ts";
 import { type Export, type ExportRunRow, runStatuses } from "./export.ts";
 import { frequencies } from "./schedule.ts";
-import { shownTarget, targetView } from "./target.ts";
+import { shownTarget, type TargetType, targetView } from "./target.ts";
 
 const lastRunStatuses = ["delivered", "nothing_new", "failed"] as const;
 
@@ -90,7 +90,7 @@ function view(each: Export, holder: AccountRef | null): z.output<typeof exportVi
     format: { name: each.format, params: each.params },
     source_type: "stream",
     frequency: each.frequency,
-    target: shownTarget(each),
+    target: shownTarget({ type: each.targetType as TargetType, settings: each.target }),
     stream_id: each.streamId,
     name: each.name,
     cron: each.cron,

@@ -7,8 +7,8 @@ import {
   assertPossible,
   deliver,
   joinTarget,
-  maskedTarget,
   mergeSecrets,
+  shownTarget,
   splitTarget,
   type Target,
   targetKinds,
@@ -102,7 +102,7 @@ describe("targets", () => {
   });
 
   test.each(all)("%s: answers show masks, and sending them back changes nothing", (type, target) => {
-    const shown = maskedTarget(target);
+    const shown = shownTarget(splitTarget(target).open);
     expect(JSON.stringify(shown)).not.toMatch(canary);
     expect(targetView.parse(shown)).toEqual(shown);
     expect(shown.type).toBe(type);
@@ -134,7 +134,7 @@ describe("targets", () => {
     ["azure_blob_storage", "account_key", { endpoint: "https://evil.example.com" }],
   ] as const)("%s: %s is not sent elsewhere by whoever only saw its mask", (type, field, change) => {
     const before = targetOf({ [type]: bodies[type] });
-    const shown = maskedTarget(before)[type] as object;
+    const shown = shownTarget(splitTarget(before).open)[type] as object;
     const problem = problemOf(() => mergeSecrets(before, targetOf({ [type]: { ...shown, ...change } })));
     expect(problem.message).toMatch(new RegExp(`^target\\.${type}\\.${field}: `));
   });

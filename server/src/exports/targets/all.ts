@@ -70,19 +70,17 @@ export const targetSchema = bodySchema.transform((body, context): Target => {
 /** A target in an answer: `type`, its settings with masks for secrets, `null` for the other kinds. */
 export const targetView = z.object({ type: z.enum(targetTypes), ...settingsByType });
 
-/** What an answer shows of a target. */
-export function maskedTarget(target: Target): z.output<typeof targetView> {
-  const others = Object.fromEntries(targetTypes.map((type) => [type, null]));
-  return { ...others, type: target.type, [target.type]: maskedSettings(target) } as z.output<
-    typeof targetView
-  >;
-}
-
 /** A target as the database holds it: `settings` may be read by anybody, `secrets` is text to be sealed. */
 export interface StoredTarget {
   /** `{type, settings}` with masks in the place of secrets. */
   open: { type: TargetType; settings: Record<string, unknown> };
   secrets: string;
+}
+
+/** What an answer shows of a target as the database holds it. */
+export function shownTarget({ type, settings }: StoredTarget["open"]): z.output<typeof targetView> {
+  const others = Object.fromEntries(targetTypes.map((each) => [each, null]));
+  return { ...others, type, [type]: settings } as z.output<typeof targetView>;
 }
 
 /** Takes a target apart for the database. */
