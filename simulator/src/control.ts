@@ -1,7 +1,14 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { dayOf, parseDay } from "./calendar.ts";
-import { drawFaults, type Fault, type FaultOrder, faultKinds, layoutVariants } from "./faults.ts";
+import {
+  drawFaults,
+  type Fault,
+  type FaultKind,
+  type FaultOrder,
+  faultKinds,
+  layoutVariants,
+} from "./faults.ts";
 import { invoicesOf } from "./invoices.ts";
 import type { PublishedValue } from "./publication.ts";
 import type { Utility } from "./utility.ts";
@@ -40,6 +47,8 @@ const drawSchema = {
     until: instant,
     count: { type: "integer", minimum: 1, maximum: 10_000 },
     usernames: { type: "array", items: { type: "string" }, minItems: 1 },
+    // Connections are refused at once and for all, so that one is never drawn.
+    kinds: { type: "array", items: { enum: faultKinds.filter((kind) => kind !== "gone") }, minItems: 1 },
   },
 };
 
@@ -132,6 +141,15 @@ export function control(app: FastifyInstance, utility: Utility, outside: Outside
 const refused = (reply: FastifyReply, message: string, status = 400) =>
   reply.status(status).send({ message });
 
+interface DrawBody {
+  seed: number;
+  from?: string;
+  until: string;
+  count: number;
+  usernames?: string[];
+  kinds?: FaultKind[];
+}
+
 function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, outside: Outside): void {
   app.get("/control/faults", () => ({ faults: faults.list().map(faultView) }));
   app.post<{ Body: Omit<FaultOrder, "from" | "until"> & { from?: string; until?: string } }>(
@@ -149,7 +167,15 @@ function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, o
       if (rest.kind === "layout" && rest.variant === undefined) {
         return refused(reply, `variant: choose one of ${layoutVariants.join(", ")}`);
       }
-      if (rest.kind === "gone") await outside.goAway(rest.seconds ?? 5);
+      if (rest.kind === "gone") {
+        if (from !== undefined || until !== undefined || rest.username != null) {
+          return refused(reply, "kind: gone begins at once, for everybody, and lasts for seconds");
+        }
+        const { seconds = 5 } = rest;
+        await outside.goAway(seconds);
+        const back = start + seconds * 1000 * clock.speed;
+        return reply.status(201).send(faultView(faults.add({ ...rest, from: start, until: back })));
+      }
       const fault = faults.add({
         ...rest,
         from: start,
@@ -158,7 +184,7 @@ function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, o
       return reply.status(201).send(faultView(fault));
     },
   );
-  app.post<{ Body: { seed: number; from?: string; until: string; count: number; usernames?: string[] } }>(
+  app.post<{ Body: DrawBody }>(
     "/control/faults/draw",
     { schema: { body: drawSchema } },
     ({ body }, reply) => {
@@ -168,7 +194,7 @@ function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, o
       const usual = [...world.customers.values()].filter(({ situation }) => situation === null);
       const usernames = body.usernames ?? usual.map(({ username }) => username);
       if (usernames.length === 0) return refused(reply, "usernames: there are no ordinary customers");
-      const orders = drawFaults({ seed: body.seed, from, until, count: body.count }, usernames);
+      const orders = drawFaults({ ...body, from, until }, usernames);
       return reply.status(201).send({ faults: orders.map((order) => faultView(faults.add(order))) });
     },
   );

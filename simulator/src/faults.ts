@@ -63,7 +63,7 @@ export interface Fault extends FaultOrder {
 /** Faults that were, are and will be: those of the past are part of what was published when. */
 export interface FaultBook {
   add(order: FaultOrder): Fault;
-  /** Ends a fault now. Answers whether there was one that could be ended. */
+  /** Ends a fault now, or calls it off when it has not begun. Answers whether there was one that could be ended. */
   end(id: string): boolean;
   list(): readonly Fault[];
   /** The fault of a kind that a request meets; it counts. `isMet` says whether its own condition holds. */
@@ -76,38 +76,49 @@ export interface FaultBook {
 
 const isRevision = ({ kind }: Fault) => kind === "corrections" || kind === "rewritten";
 const runs = ({ from, until }: Fault, at: number) => from <= at && at < (until ?? Infinity);
+const concerns = (fault: Fault, username: string | null) =>
+  fault.username === null || fault.username === username;
 const isDelay = ({ kind }: Fault) => kind === "late" || kind === "half_day";
 
-/** A book that begins with the faults of reserved logins. */
+function faultOf(order: FaultOrder, known: Pick<Fault, "id" | "reserved" | "from">): Fault {
+  const { username = null, until = null, times = null } = order;
+  return { ...order, ...known, username, until, times, hits: 0 };
+}
+
+/** An empty book. */
 export function faultBook(clock: SimulatedClock): FaultBook {
   const faults = new Map<string, Fault>();
+  let ordered = 0;
   const asked = new Map<string, number>();
-  // Asked for every day that is shown.
-  const delays: Fault[] = [];
+  // Asked for every day that is shown, so those of a customer are found once.
+  const delays = new Map<string, Fault[]>();
+  const delaysOf = (username: string) => {
+    let found = delays.get(username);
+    if (found === undefined) {
+      delays.set(username, (found = list().filter((each) => isDelay(each) && concerns(each, username))));
+    }
+    return found;
+  };
   const list = () => [...faults.values()];
-  const concerns = (fault: Fault, username: string | null) =>
-    fault.username === null || fault.username === username;
   return {
     add(order) {
-      const reserved = order.from === -Infinity;
-      const fault: Fault = {
-        ...order,
-        id: `${reserved ? `reserved-${order.username}` : `fault-${faults.size + 1}`}`,
-        username: order.username ?? null,
+      const isReserved = order.from === -Infinity;
+      const fault = faultOf(order, {
+        id: isReserved ? `reserved-${order.username}` : `fault-${++ordered}`,
+        reserved: isReserved,
         from: order.from ?? clock.now(),
-        until: order.until ?? null,
-        times: order.times ?? null,
-        hits: 0,
-        reserved,
-      };
+      });
       faults.set(fault.id, fault);
-      if (isDelay(fault)) delays.push(fault);
+      delays.clear();
       return fault;
     },
     end(id) {
       const fault = faults.get(id);
       if (fault === undefined || fault.reserved) return false;
-      fault.until = Math.max(fault.from, Math.min(fault.until ?? Infinity, clock.now()));
+      // One that has not begun never was.
+      if (fault.from > clock.now()) faults.delete(id);
+      else fault.until = Math.min(fault.until ?? Infinity, clock.now());
+      delays.clear();
       return true;
     },
     list,
@@ -130,13 +141,11 @@ export function faultBook(clock: SimulatedClock): FaultBook {
     },
     delayed(username, due, isSecondHalf) {
       // One fault may end while another holds on.
+      const holds = delaysOf(username).filter(({ kind }) => isSecondHalf || kind === "late");
       for (let at = due; ; ) {
-        const holding = delays.find(
-          (each) => concerns(each, username) && (isSecondHalf || each.kind === "late") && runs(each, at),
-        );
+        const holding = holds.find((each) => runs(each, at));
         if (holding === undefined) return at;
-        if (holding.until === null) return Infinity;
-        at = holding.until;
+        at = holding.until ?? Infinity;
       }
     },
     revisions: (username) =>
@@ -152,8 +161,8 @@ export function revisedDays({ from, days = 3 }: Fault): { first: number; end: nu
   return { first: end - days, end };
 }
 
-/** Kinds that are drawn: a refused password and the like need a person, and are ordered by hand. */
-const passing = [
+/** Kinds that are drawn unless others are named: all that pass without a person. */
+const passing: readonly FaultKind[] = [
   "maintenance",
   "slow",
   "busy",
@@ -167,7 +176,7 @@ const passing = [
   "half_day",
   "corrections",
   "rewritten",
-] as const;
+];
 
 /** What a plan of faults is drawn from. */
 export interface Drawing {
@@ -175,16 +184,17 @@ export interface Drawing {
   from: number;
   until: number;
   count: number;
+  kinds?: readonly FaultKind[];
 }
 
 /** Faults of a time and of customers, drawn from a seed: each of hours to days, of one customer in two thirds. */
 export function drawFaults(
-  { seed, from, until, count }: Drawing,
+  { seed, from, until, count, kinds = passing }: Drawing,
   usernames: readonly string[],
 ): FaultOrder[] {
   return Array.from({ length: count }, (_, i) => {
     const own = seedOf(seed, `fault ${i}`);
-    const kind = oneOf(own, 1, passing);
+    const kind = oneOf(own, 1, kinds);
     const start = Math.floor(from + chance(own, 2) * (until - from));
     const length = between(own, 3, [3, 72]) * (dayMs / 24);
     return {

@@ -106,6 +106,28 @@ test("late faults hold back until they end; half a day holds back its second hal
   expect(count()).toBe(24);
 });
 
+test("a correction that is called off before it begins never happens; one that happened stays", () => {
+  const at = startOfDay(parseDay("2026-05-10")!);
+  const utility = utilityAt(at);
+  const meter = meterOf(utility, "demo");
+  const seen = () =>
+    utility
+      .published()
+      .day(meter, parseDay("2026-05-08")!, "hour")
+      .map(({ milli }) => milli);
+  const before = seen();
+  const later = utility.faults.add({ kind: "rewritten", from: at + dayMs, days: 5 });
+  expect(utility.faults.end(later.id)).toBe(true);
+  utility.clock.set({ now: at + 2 * dayMs });
+  expect(seen()).toEqual(before);
+  const now = utility.faults.add({ kind: "rewritten", days: 5 });
+  expect(now.id).not.toBe(later.id);
+  const after = seen();
+  expect(after.filter((milli, i) => milli !== before[i])).toHaveLength(24);
+  utility.faults.end(now.id);
+  expect(seen()).toEqual(after);
+});
+
 test("registers go on from month to month, over their end and over an exchange", () => {
   const utility = utilityAt(start + 364 * dayMs, { customers: 300 });
   const water = [...utility.world.meters.values()].filter(({ type }) => type === "water");

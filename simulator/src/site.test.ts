@@ -271,6 +271,7 @@ describe("control", () => {
     [{ kind: "late", from: "2020-01-01T00:00:00Z" }, /^from/],
     [{ kind: "late", until: "2020-01-01T00:00:00Z" }, /^until/],
     [{ kind: "layout" }, /^variant/],
+    [{ kind: "gone", username: "demo" }, /^kind/],
   ] as const)("refuses the fault %o", async ([order, message]) => {
     const answer = await t.order("POST", "/control/faults", order);
     expect([answer.status, answer.json.message]).toEqual([400, expect.stringMatching(message)]);
@@ -298,6 +299,11 @@ describe("control", () => {
     const drawn = await kinds();
     expect(drawn).toHaveLength(20);
     expect(await kinds()).toEqual(drawn);
+    const named = await t.order("POST", "/control/faults/draw", { ...order, kinds: ["captcha", "consent"] });
+    expect(new Set(named.json.faults.map(({ kind }: { kind: string }) => kind))).toEqual(
+      new Set(["captcha", "consent"]),
+    );
+    expect((await t.order("POST", "/control/faults/draw", { ...order, kinds: ["gone"] })).status).toBe(400);
   });
 
   test("a utility that is gone refuses connections, and returns", async () => {
