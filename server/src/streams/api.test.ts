@@ -1,10 +1,10 @@
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { endpoints } from "../app.ts";
 import { purgePart } from "../changes/changes.ts";
 import { sql } from "../platform/db.ts";
-import { JsonBytes } from "../platform/value-json.ts";
-import { writeBatch } from "./batch-json.ts";
+import { batchPieces } from "./batch-json.ts";
 import { consume, drain, hoursFrom, newConsumer, newRoot, newStream, store, valuesOf } from "./harness.ts";
 import { purgeBatches } from "./jobs.ts";
 import { streamTotals } from "./streams.ts";
@@ -218,6 +218,30 @@ describe("what a consumer gets", () => {
       }
     },
   );
+
+  test("a long batch leaves in pieces that fit together, packed or not", async () => {
+    const account = await newConsumer(t, "long");
+    for (let i = 0; i < 2; i++) {
+      const meter = await newRoot(t, account);
+      await store(t, meter, {
+        starts: hoursFrom(midnight, 6_000),
+        values: Array.from({ length: 6_000 }, (_, n) => n / 8),
+      });
+    }
+    const stream = await newStream(t, "long", { granularity: "hour" });
+    const batch = await consume(t, "long", stream, { limit: 100_000 });
+    expect(batch.records).toHaveLength(2);
+    expect(valuesOf(batch).map((one) => one.value)).toEqual(
+      Array.from({ length: 12_000 }, (_, n) => (n % 6_000) / 8),
+    );
+    const response = await t.server.inject({
+      method: "POST",
+      url: `/api/v2/streams/${stream}/consume`,
+      headers: { authorization: "Bearer long", "accept-encoding": "gzip" },
+    });
+    expect(response.headers["content-encoding"]).toBe("gzip");
+    expect(JSON.parse(gunzipSync(response.rawPayload).toString()).data).toEqual(batch);
+  });
 
   test("a batch holds as many values as were asked for, also when a run of values is longer", async () => {
     const account = await newConsumer(t, "limits");
@@ -467,9 +491,17 @@ describe("invoices", () => {
   });
 
   test("are written as the API shows them", () => {
-    const json = new JsonBytes();
-    writeBatch(json, { offset: 5, resource: "invoices", runs: [], invoices: [{ a: 1 }, { b: 2 }] });
-    const data = JSON.parse(json.finish().toString());
+    const batch = {
+      offset: 5,
+      resource: "invoices",
+      runs: [],
+      invoices: [{ a: 1 }, { b: 2 }],
+      count: 2,
+    } as const;
+    const pieces = [
+      ...batchPieces({ ...batch, runs: [], invoices: [...batch.invoices] }, { before: "", after: "" }),
+    ];
+    const data = JSON.parse(Buffer.concat(pieces).toString());
     expect(data).toEqual({ offset: 5, resource: "invoices", records: [{ a: 1 }, { b: 2 }] });
   });
 });

@@ -1,5 +1,5 @@
 import { stretchAt } from "../platform/time/zone.ts";
-import type { JsonBytes } from "../platform/value-json.ts";
+import { JsonBytes } from "../platform/value-json.ts";
 import { metrics } from "../series/series.ts";
 import type { Cut } from "./cut.ts";
 import type { StreamRun } from "./gather.ts";
@@ -10,32 +10,43 @@ const zero = 48;
 /** Longest text of a value, its comma included. */
 const numberBytesMax = 27;
 
-/**
- * Writes `{offset, resource, records}` of a batch. Each value is a text that differs from the one before it in the
- * number and a few digits: those are patched, and the rest is copied as one piece.
- */
-export function writeBatch(
-  json: JsonBytes,
-  batch: Pick<Cut, "resource" | "runs" | "invoices"> & { offset: number | null },
-): void {
-  json.raw(`{"offset":${batch.offset},"resource":"${batch.resource}","records":[`);
-  if (batch.resource === "invoices") {
-    json.raw(batch.invoices.map((invoice) => JSON.stringify(invoice)).join(","));
-  } else writeRecords(json, batch.runs);
-  json.raw("]}");
-}
+/** Pieces are as long at least: the client reads one while the next is written. */
+const pieceBytes = 262_144;
+/** Bytes of a value, about. */
+const valueBytes = 170;
 
-function writeRecords(json: JsonBytes, runs: readonly StreamRun[]): void {
-  for (const [i, run] of runs.entries()) {
-    const before = runs[i - 1];
-    if (before?.meterId !== run.meterId) {
-      if (before !== undefined) json.raw("]},");
+/** A batch, or that there is none behind an offset. */
+export type Shown = Pick<Cut, "resource" | "runs" | "invoices" | "count"> & { offset: number | null };
+
+/**
+ * The text of `{offset, resource, records}`, in pieces, `before` and `after` around it. Each value is a text that
+ * differs from the one before it in the number and a few digits: those are patched, and the rest is copied as one.
+ */
+export function* batchPieces(
+  batch: Shown,
+  { before, after }: { before: string; after: string },
+): Generator<Buffer, void, undefined> {
+  const room = 1_024 + valueBytes * batch.count;
+  let json = new JsonBytes(Math.min(room, 2 * pieceBytes));
+  json.raw(`${before}{"offset":${batch.offset},"resource":"${batch.resource}","records":[`);
+  json.raw(batch.invoices.map((invoice) => JSON.stringify(invoice)).join(","));
+  let last: string | undefined;
+  for (const run of batch.runs) {
+    if (json.length > pieceBytes) {
+      yield json.finish();
+      json = new JsonBytes(2 * pieceBytes);
+    }
+    if (last === run.meterId) json.raw(",");
+    else {
       const { meterId, ean, timezone, rootId } = run;
-      json.raw(`{"meter":${JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId })},"values":[`);
-    } else json.raw(",");
+      const meter = JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId });
+      json.raw(`${last === undefined ? "" : "]},"}{"meter":${meter},"values":[`);
+      last = meterId;
+    }
     writeRun(json, run);
   }
-  if (runs.length > 0) json.raw("]}");
+  json.raw(`${last === undefined ? "" : "]}"}]}${after}`);
+  yield json.finish();
 }
 
 const opening = '{"value":';

@@ -1,20 +1,17 @@
+import { Readable } from "node:stream";
 import { z } from "zod";
 import type { Deps } from "../platform/deps.ts";
 import { type Endpoint, endpoint, Raw } from "../platform/http/endpoint.ts";
 import { integer } from "../platform/http/schema.ts";
-import { JsonBytes } from "../platform/value-json.ts";
-import { writeBatch } from "./batch-json.ts";
+import { batchPieces, type Shown } from "./batch-json.ts";
 import { batchOrWait, startOf } from "./consume.ts";
-import type { Cut } from "./cut.ts";
 import { takeLease } from "./lease.ts";
 import { batchView } from "./schema.ts";
-import type { Stream } from "./stream.ts";
 import { oneStream, ownStream } from "./stream-api.ts";
 
 const limitUsual = 1_000;
 const waitSecondsMax = 60;
-/** Bytes of a value in an answer, about. */
-export const valueBytes = 200;
+const type = "application/json; charset=utf-8";
 
 /** How many values a batch may have, of what was asked for. */
 export function limitOf(asked: number | undefined, { settings }: Pick<Deps, "settings">): number {
@@ -55,22 +52,29 @@ const consume = endpoint({
           signal,
         },
       );
-      return new Raw("application/json; charset=utf-8", answerOf(stream, cut, after));
+      const nothing = { resource: stream.resource, runs: [], invoices: [], count: 0 };
+      return answerOf(cut ?? { offset: after === 0 ? null : after, ...nothing });
     } finally {
       await lease.release();
     }
   },
 });
 
-function answerOf(stream: Stream, cut: Cut | null, after: number): Buffer {
-  const json = new JsonBytes(1024 + valueBytes * (cut?.count ?? 0));
-  json.raw('{"code":200,"message":"OK","profiling":null,"data":');
-  writeBatch(
-    json,
-    cut ?? { offset: after === 0 ? null : after, resource: stream.resource, runs: [], invoices: [] },
-  );
-  json.raw("}");
-  return json.finish();
+/** Short answers are one piece, with a length; long ones leave while they are written. */
+function answerOf(batch: Shown): Raw {
+  const pieces = batchPieces(batch, {
+    before: '{"code":200,"message":"OK","profiling":null,"data":',
+    after: "}",
+  });
+  const first = pieces.next().value!;
+  const second = pieces.next();
+  if (second.done === true) return new Raw(type, first);
+  const all = function* () {
+    yield first;
+    yield second.value;
+    yield* pieces;
+  };
+  return new Raw(type, Readable.from(all(), { objectMode: false, highWaterMark: 1_048_576 }));
 }
 
 /** The endpoint that consumers poll. */

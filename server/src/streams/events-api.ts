@@ -4,11 +4,9 @@ import type { Deps } from "../platform/deps.ts";
 import { type Endpoint, endpoint, Lasting } from "../platform/http/endpoint.ts";
 import { integer } from "../platform/http/schema.ts";
 import { invalid, Problem } from "../platform/problem.ts";
-import { JsonBytes } from "../platform/value-json.ts";
-import { writeBatch } from "./batch-json.ts";
+import { batchPieces } from "./batch-json.ts";
 import { batchOrWait, startOf } from "./consume.ts";
-import { limit, limitOf, valueBytes } from "./consume-api.ts";
-import type { Cut } from "./cut.ts";
+import { limit, limitOf } from "./consume-api.ts";
 import { type Lease, takeLease } from "./lease.ts";
 import { batchView } from "./schema.ts";
 import { streamById } from "./stream.ts";
@@ -132,7 +130,7 @@ async function* batches(deps: Deps, feed: Feed, wire: Wire): AsyncGenerator<stri
         if (idle >= idleMs) return;
         yield wire.keepAlive;
       } else {
-        yield textOf(cut, wire);
+        yield* batchPieces(cut, { before: wire.before(cut.offset), after: wire.after });
         after = cut.offset;
         idle = 0;
       }
@@ -143,13 +141,6 @@ async function* batches(deps: Deps, feed: Feed, wire: Wire): AsyncGenerator<stri
   } finally {
     await lease.release();
   }
-}
-
-function textOf(cut: Cut, wire: Wire): Buffer {
-  const json = new JsonBytes(1024 + valueBytes * cut.count);
-  json.raw(wire.before(cut.offset));
-  writeBatch(json, cut);
-  return json.raw(wire.after).finish();
 }
 
 /** The endpoint that pushes. */
