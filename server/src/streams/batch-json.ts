@@ -11,7 +11,9 @@ const zero = 48;
 const numberBytesMax = 27;
 
 /** Pieces are as long at least: the client reads one while the next is written. */
-const pieceBytes = 262_144;
+const pieceBytes = 1_048_576;
+/** A run holds as many bytes at most: a block of values. */
+const runBytes = 262_144;
 /** Bytes of a value, about. */
 const valueBytes = 170;
 
@@ -27,14 +29,14 @@ export function* batchPieces(
   { before, after }: { before: string; after: string },
 ): Generator<Buffer, void, undefined> {
   const room = 1_024 + valueBytes * batch.count;
-  let json = new JsonBytes(Math.min(room, 2 * pieceBytes));
+  let json = new JsonBytes(Math.min(room, pieceBytes + runBytes));
   json.raw(`${before}{"offset":${batch.offset},"resource":"${batch.resource}","records":[`);
   json.raw(batch.invoices.map((invoice) => JSON.stringify(invoice)).join(","));
   let last: string | undefined;
   for (const run of batch.runs) {
     if (json.length > pieceBytes) {
       yield json.finish();
-      json = new JsonBytes(2 * pieceBytes);
+      json = new JsonBytes(pieceBytes + runBytes);
     }
     if (last === run.meterId) json.raw(",");
     else {

@@ -18,17 +18,21 @@ export async function purgeBatches(
 ): Promise<number> {
   const before = new Date(clock.now() - settings.deliveryDays * day);
   let removed = 0;
-  for (let some = -1; some !== 0 && signal?.aborted !== true; removed += some) {
-    some = await db.run(sql`
+  while (signal?.aborted !== true) {
+    const { count } = await db.one<{ count: number }>(sql`
       with old as (
         select b.stream_id, b.off from stream_batch b join stream s on s.id = b.stream_id
         where b.off < s.last_offset and b.created < ${before} limit ${batchesAtOnce}
       ), gone as (
         delete from stream_batch b using old where b.stream_id = old.stream_id and b.off = old.off
         returning b.stream_id, b.off
+      ), marked as (
+        update stream s set purged = greatest(s.purged, g.off)
+        from (select stream_id, max(off) as off from gone group by stream_id) g where s.id = g.stream_id
       )
-      update stream s set purged = greatest(s.purged, g.off)
-      from (select stream_id, max(off) as off, count(*) from gone group by stream_id) g where s.id = g.stream_id`);
+      select count(*) as count from gone`);
+    removed += count;
+    if (count < batchesAtOnce) break;
   }
   return removed;
 }

@@ -204,6 +204,23 @@ describe("events", () => {
     await vi.waitUntil(() => isFree(stream), { timeout: 10_000 });
   });
 
+  test("end, as long polls do, when the server stops", async () => {
+    const other = await testApi({ endpoints });
+    await other.server.listen({ port: 0, host: "127.0.0.1" });
+    const url = `http://127.0.0.1:${(other.server.server.address() as AddressInfo).port}/api/v2/streams`;
+    await newConsumer(other, "stopped");
+    const streams = [await newStream(other, "stopped"), await newStream(other, "stopped")];
+    const headers = { authorization: "Bearer stopped" };
+    const pushed = await fetch(`${url}/${streams[0]}/events`, { headers });
+    const polled = fetch(`${url}/${streams[1]}/consume?wait=60`, { method: "POST", headers });
+    const held = () => other.db.rows(sql`select from stream where lease is not null`);
+    await vi.waitUntil(async () => (await held()).length === 2, { timeout: 10_000 });
+    const closing = other.close();
+    expect(await pushed.text()).toBe("retry: 2000\n\n");
+    expect((await polled).status).toBe(200);
+    await closing;
+  });
+
   test("end when the stream is deleted", async () => {
     const { ask, stream, token } = await setting();
     const events = eventsOf(await ask("/events"));
