@@ -89,7 +89,7 @@ function isDay(text: unknown): text is string {
 }
 
 /**
- * New meters at metering points that another customer of the same manager has left: what was measured before belongs
+ * New meters at metering points that another customer of the same manager, or the manager itself, has left: what was measured before belongs
  * to that customer, whatever the provider shows.
  */
 export async function noteMovedIn(
@@ -99,7 +99,7 @@ export async function noteMovedIn(
   const manager = await managerOf(tx, accountId);
   if (manager === null || rootIds.length === 0) return;
   const meters = (await rootMeters(tx, rootIds)).filter((meter) => meter.ean !== null);
-  const others = (await subaccountsOf(tx, manager)).filter((id) => id !== accountId);
+  const others = [manager, ...(await subaccountsOf(tx, manager))].filter((id) => id !== accountId);
   const before = (
     await metersAtPoints(
       tx,

@@ -344,6 +344,15 @@ describe("events", () => {
     expect(await bounds(outside)).toEqual([null, null]);
   });
 
+  test("who moves in where the manager itself was sees nothing from before either", async () => {
+    const meter = found();
+    const root = await active(manager, finder(manager), meter);
+    await ask(manager, "POST", `/meters/${root}/events`, { kind: "contract_ended", day: "2026-05-01" });
+    const connection = finder(customer);
+    await active(customer, connection, meter);
+    expect(await bounds(connection)).toEqual([Date.UTC(2026, 3, 30, 23), null]);
+  });
+
   test("a changed number stays the same meter, under the old and the new one", async () => {
     const connection = finder(customer);
     const meter = found();
