@@ -43,24 +43,31 @@ export interface Arrival {
   /** End of the last value. */
   end: number;
   usualLatenessMs: number;
-  now: number;
+}
+
+/** Moves the cursor of a series over values that came, in the transaction that stores them. */
+export async function advance(tx: Tx, { series, asked, end, usualLatenessMs }: Arrival): Promise<void> {
+  const { sourceId, metric, granularity } = series;
+  await tx.run(sql`
+    insert into source_cursor as c (source_id, metric, granularity, first_asked, until, lateness_ms)
+    values (${sourceId}, ${metric}, ${granularity}, ${new Date(asked)}, ${new Date(end)}, ${usualLatenessMs})
+    on conflict (source_id, metric, granularity) do update set until = excluded.until where c.until < excluded.until`);
 }
 
 /**
- * Moves the cursor of a series over values that came, in the transaction that stores them, and learns from new ones how
- * late they are.
+ * Learns from the newest values that a run has brought how late they are: once for all documents of the run, as the
+ * older ones among them say nothing about that.
  */
-export async function advance(tx: Tx, { series, asked, end, usualLatenessMs, now }: Arrival): Promise<void> {
-  const { sourceId, metric, granularity } = series;
-  const before = (await cursorsOf(tx, [sourceId])).get(seriesKey(series));
-  if (before !== undefined && end <= before.until) return;
-  const lateness =
-    before === undefined ? usualLatenessMs : learnedLateness(before.latenessMs, Math.max(0, now - end));
-  await tx.run(sql`
-    insert into source_cursor (source_id, metric, granularity, first_asked, until, lateness_ms)
-    values (${sourceId}, ${metric}, ${granularity}, ${new Date(asked)}, ${new Date(end)}, ${lateness})
-    on conflict (source_id, metric, granularity) do update
-      set until = greatest(source_cursor.until, excluded.until), lateness_ms = excluded.lateness_ms`);
+export async function learnLateness(tx: Tx, before: ReadonlyMap<string, Cursor>, now: number): Promise<void> {
+  const present = await cursorsOf(tx, [...new Set([...before.values()].map(({ sourceId }) => sourceId))]);
+  for (const [key, { until, latenessMs }] of before) {
+    const after = present.get(key);
+    if (after === undefined || after.until <= until) continue;
+    const learned = learnedLateness(latenessMs, Math.max(0, now - after.until));
+    await tx.run(sql`
+      update source_cursor set lateness_ms = ${learned}
+      where source_id = ${after.sourceId} and metric = ${after.metric} and granularity = ${after.granularity}`);
+  }
 }
 
 /** One question of a run, and the series that it is about. */

@@ -49,7 +49,7 @@ export async function store(
       if (end !== null) {
         const series = { sourceId: source.id, metric, granularity };
         const usualLatenessMs = connector.latenessHours * 3_600_000;
-        await advance(tx, { series, asked: first.from, end, usualLatenessMs, now });
+        await advance(tx, { series, asked: first.from, end, usualLatenessMs });
       }
       return stored!;
     });
@@ -79,13 +79,16 @@ function batchOf(
     quality: qualityOf(delivery, kept),
   };
   const origin = {
-    source: `${claimed.provider}/${claimed.id}/${document.id}`.slice(0, 500),
+    source: storable(`${claimed.provider}/${claimed.id}/${document.id}`).slice(0, 500),
     rank: source.rank,
     ...(document.version === undefined ? {} : { version: document.version }),
   };
   const last = filled.reduce((latest, start) => Math.max(latest, start), Number.NEGATIVE_INFINITY);
   return { batch: { document: origin, runs: [run] }, end: filled.length === 0 ? null : endOf(last) };
 }
+
+/** Text of a provider as the database takes it. */
+const storable = (text: string) => text.toWellFormed().replaceAll("\0", "");
 
 function qualityOf({ quality = "measured" }: Delivery, kept: readonly number[]): ValueQuality | Uint8Array {
   if (typeof quality === "string") return quality;

@@ -61,6 +61,8 @@ export interface Script {
   logins: number;
   asked: Wanted[];
   revoked: number;
+  /** Added to every document and step. */
+  odd: string;
 }
 export type ScriptStep = "login" | "discover" | "collect" | "collected";
 
@@ -75,6 +77,7 @@ export function playedConnector(parts: Partial<Connector> = {}): { connector: Co
     logins: 0,
     asked: [],
     revoked: 0,
+    odd: "",
   };
   const throwAt = (step: ScriptStep) => {
     const error = script.fail[step]?.();
@@ -104,7 +107,7 @@ export function playedConnector(parts: Partial<Connector> = {}): { connector: Co
         yield deliveryOf(script, question);
         throwAt("collected");
       }
-      visit.step("read");
+      visit.step(`read${script.odd}`);
     },
     async revoke() {
       script.revoked++;
@@ -114,7 +117,7 @@ export function playedConnector(parts: Partial<Connector> = {}): { connector: Co
   return { connector, script };
 }
 
-function deliveryOf({ values }: Script, { key, metric, granularity, from, to }: Wanted): Delivery {
+function deliveryOf({ values, odd }: Script, { key, metric, granularity, from, to }: Wanted): Delivery {
   const all = [...(values.get(`${key} ${metric} ${granularity}`) ?? [])];
   const some = all.filter(([start]) => start >= from && start < to);
   return {
@@ -123,7 +126,7 @@ function deliveryOf({ values }: Script, { key, metric, granularity, from, to }: 
     granularity,
     starts: some.map(([start]) => start),
     values: some.map(([, value]) => value),
-    document: { id: `${key}-${from}` },
+    document: { id: `${key}-${from}${odd}` },
   };
 }
 

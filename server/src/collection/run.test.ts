@@ -219,6 +219,44 @@ describe("a run", () => {
     expect(await open()).toEqual([]);
   });
 
+  test("learns how late values come from the newest of them alone", async () => {
+    const { id, key, values } = await collecting();
+    const { script, api, ask } = world;
+    await runAll();
+    const usual = await latenessOf(id);
+    const now = hourOf(api.clock.now());
+    api.clock.advance(5 * day);
+    for (let at = now - day; at < now + 5 * day - 8 * hour; at += hour) values.set(at, 1);
+    await ask("POST", `/connections/${id}/run`);
+    await runAll();
+    expect(script.asked.some((each) => each.key === key && each.reason === "new")).toBe(true);
+    expect(usual).toBe(12 * hour);
+    expect(await latenessOf(id)).toBeCloseTo(
+      0.8 * usual + 0.2 * 0.95 * (8 * hour + (api.clock.now() % hour)),
+      -4,
+    );
+  });
+
+  async function latenessOf(id: string): Promise<number> {
+    const { ms } = await world.api.db.one<{ ms: number }>(sql`
+      select lateness_ms as ms from source_cursor
+      where source_id in (select id from meter_source where connection_id = ${id})`);
+    return ms;
+  }
+
+  test("goes on when the provider's words hold what a database does not take", async () => {
+    const { id, key } = await collecting();
+    const { script, api } = world;
+    const odd = `${key}\0\ud800`;
+    script.meters = [meterFound(key)];
+    script.odd = odd;
+    await runAll();
+    script.odd = "";
+    expect(await stateOf(id)).toMatchObject({ state: "collecting", failures: 0 });
+    const { n } = await api.db.one<{ n: number }>(sql`select count(*)::int4 as n from source_cursor`);
+    expect(n).toBeGreaterThan(0);
+  });
+
   test("stores nothing of an answer that cannot be meant", async () => {
     const { id, key, meterId } = await collecting();
     const { script, api } = world;

@@ -4,7 +4,7 @@ import { repeat } from "../platform/repeat.ts";
 import { type Claimed, keepLease } from "./claim.ts";
 import { type Connector, type Delivery, type FoundMeter, ProviderFailure } from "./connector.ts";
 import { fingerprint, openSettings, type Settings } from "./credentials.ts";
-import { cursorsOf, noteAsked, seriesKey } from "./cursor.ts";
+import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
 import { takeIn } from "./intake.ts";
 import { settleMeterIssues } from "./issue.ts";
@@ -27,8 +27,11 @@ const day = 86_400_000;
 const discoverMs = day;
 const runMsMax = 3_600_000;
 const heartbeatMs = 10_000;
-/** What was not the provider's fault is tried again after so long. */
+/** What was not the provider's fault is tried again after so long, and after the second time in a row. */
 const repeatMs = 60_000;
+const repeatAgainMs = 900_000;
+/** A provider that shows more meters than this to one customer is not understood. */
+const foundMax = 100_000;
 /** The next step of the history follows so soon. */
 const stepMs = 1_000;
 
@@ -123,7 +126,8 @@ async function settle(
     else deps.log.info(told, "a run failed");
   } else {
     deps.log.error({ ...line, err: error }, "a run was interrupted");
-    await settleInterrupted(deps, { claimed, report, afterMs: repeatMs });
+    const afterMs = claimed.nextReason === "repeated" ? repeatAgainMs : repeatMs;
+    await settleInterrupted(deps, { claimed, report, afterMs });
   }
 }
 
@@ -144,7 +148,10 @@ async function discover(
 ): Promise<void> {
   const found: FoundMeter[] = [];
   open.visit.step("discover");
-  for await (const meter of guarded(connector.discover(open.visit), open.visit.signal)) found.push(meter);
+  for await (const meter of guarded(connector.discover(open.visit), open.visit.signal)) {
+    found.push(meter);
+    if (found.length > foundMax) throw new ProviderFailure("changed", `more than ${foundMax} meters`);
+  }
   const now = deps.clock.now();
   await deps.db.transaction(async (tx) => {
     if (!(await holds(tx, claimed))) return;
@@ -195,13 +202,14 @@ async function collect(
 async function finish(
   { db, clock }: Deps,
   { connector, claimed }: Omit<Running, "taken">,
-  { questions }: Plan,
+  { questions, cursors }: Plan,
 ): Promise<void> {
   const usualLatenessMs = connector.latenessHours * 3_600_000;
   const byHand = handStep(claimed);
   await db.transaction(async (tx) => {
     if (!(await holds(tx, claimed))) return;
     await noteAsked(tx, questions, { usualLatenessMs, now: clock.now() });
+    await learnLateness(tx, cursors, clock.now());
     if (byHand === undefined) return;
     const isOver = byHand.to >= claimed.backfillTo!;
     await tx.run(sql`

@@ -50,6 +50,17 @@ test("a run is never sooner than a quarter of an hour and never later than a day
   );
 });
 
+test("what does not come is asked for less and less often", () => {
+  const pauseAt = (missing: number) => {
+    const series = { granularity: "day", zone, until: now - missing, latenessMs: 0 } as const;
+    return (nextRun([series], { id: "a", now }) - now) / hour;
+  };
+  const pauses = [2, 5, 20].map((days) => pauseAt(days * day));
+  expect(pauses.toSorted((a, b) => a - b)).toEqual(pauses);
+  expect(pauses[0]).toBeGreaterThan(1);
+  expect(pauses[2]).toBeGreaterThan(23);
+});
+
 test("lateness comes near to what is seen, tries earlier, and stays within two months", () => {
   let lateness = 36 * hour;
   for (let n = 0; n < 40; n++) lateness = learnedLateness(lateness, 10 * hour);

@@ -65,13 +65,14 @@ export function expectedAt({ granularity, zone, until, latenessMs }: Progress): 
 
 /**
  * When a connection that works runs again: when the next value is usually there, and within a day in any case. A value
- * that was expected and did not come is asked for after an eighth of its lateness, at least an hour.
+ * that was expected and did not come is asked for after an eighth of its lateness, or of the time for which it has been
+ * missing, at least an hour: nobody asks every hour for what never comes.
  */
 export function nextRun(series: readonly Progress[], { id, now }: { id: string; now: number }): number {
   const next = series.map((each) => {
     const expected = expectedAt(each);
     if (expected > now) return expected;
-    return now + Math.max(hour, Math.min(each.latenessMs / 8, 6 * hour));
+    return now + Math.max(hour, Math.min(each.latenessMs / 8, 6 * hour), (now - expected) / 8);
   });
   const soonest = Math.min(...next, now + pauseMsMax);
   const spreadMs = Math.min(soonest - now, hour) * 0.2 * spread(id);

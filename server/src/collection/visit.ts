@@ -47,7 +47,7 @@ export async function openVisit(
   const step: Visit<Settings>["step"] = (name, counts) => {
     if (steps.length >= stepsMax) steps.splice(1, 1);
     steps.push({
-      name: scrubber.scrub(name).slice(0, 100),
+      name: storable(scrubber.scrub(name)).slice(0, 100),
       at: clock.now(),
       ...(counts === undefined ? {} : { counts }),
     });
@@ -89,6 +89,9 @@ export async function openVisit(
   };
   return { visit, scrubber, trace, steps, told: () => telling };
 }
+
+/** Text of a connector as the database takes it. */
+const storable = (text: string) => text.toWellFormed().replaceAll("\0", "");
 
 /** Writes the steps of a run, and moves what watchers look at. */
 async function tellSteps({ db }: Deps, { id, runId }: Claimed, steps: readonly Step[]): Promise<void> {
