@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { type Queryable, sql, sqlState } from "../platform/db.ts";
+import { type Queryable, sql } from "../platform/db.ts";
 import { type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { formatTimestamp, id, timestampText } from "../platform/http/schema.ts";
+import { unlessTaken } from "../platform/http/taken.ts";
 import { newId } from "../platform/id.ts";
-import { notFound, Problem } from "../platform/problem.ts";
+import { notFound } from "../platform/problem.ts";
 import { checkMapping, mappingColumns, type SavedMapping } from "./mapping.ts";
 
 const name = z
@@ -43,17 +44,6 @@ async function ownMapping(db: Queryable, accountId: string, mappingId: string): 
   );
   if (found === undefined) throw notFound(`mapping ${mappingId} of account ${accountId}`);
   return found;
-}
-
-/** Names are unique in an account. */
-async function unlessTaken(write: Promise<unknown>): Promise<void> {
-  try {
-    await write;
-  } catch (error) {
-    if (sqlState(error) !== "23505") throw error;
-    const message = "is the name of another mapping; choose another one";
-    throw new Problem("conflict", `name: ${message}`, { errors: { name: [message] } });
-  }
 }
 
 const fields = fieldsOf({
@@ -104,6 +94,7 @@ const createMapping = endpoint({
     const made = newId(clock.now());
     const at = new Date(clock.now());
     await unlessTaken(
+      "mapping",
       db.run(sql`
         insert into mapping (id, account_id, name, mapping, created, updated)
         values (${made}, ${who.accountId}, ${body.name}, ${JSON.stringify(body.mapping)}::jsonb, ${at}, ${at})`),
@@ -127,6 +118,7 @@ const changeMapping = endpoint({
     if (body.mapping !== undefined) await checkMapping("mapping", body.mapping);
     const mapping = body.mapping === undefined ? null : JSON.stringify(body.mapping);
     await unlessTaken(
+      "mapping",
       db.run(sql`
         update mapping set name = coalesce(${body.name ?? null}, name), mapping = coalesce(${mapping}::jsonb, mapping),
           updated = ${new Date(clock.now())}

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { parseTemplate, TemplateError } from "../formats/format.ts";
-import { type Queryable, sql, sqlState } from "../platform/db.ts";
+import { type Queryable, sql } from "../platform/db.ts";
 import { type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { formatTimestamp, id, timestampText } from "../platform/http/schema.ts";
+import { unlessTaken } from "../platform/http/taken.ts";
 import { newId } from "../platform/id.ts";
 import { notFound, Problem } from "../platform/problem.ts";
 import { type SavedTemplate, templateColumns } from "./template.ts";
@@ -55,17 +56,6 @@ async function ownTemplate(db: Queryable, accountId: string, templateId: string)
   return found;
 }
 
-/** Names are unique in an account. */
-async function unlessTaken(write: Promise<unknown>): Promise<void> {
-  try {
-    await write;
-  } catch (error) {
-    if (sqlState(error) !== "23505") throw error;
-    const message = "is the name of another template; choose another one";
-    throw new Problem("conflict", `name: ${message}`, { errors: { name: [message] } });
-  }
-}
-
 const fields = fieldsOf({
   _id: { kind: "id", column: sql`t.id` },
   name: { kind: "text-exact", column: sql`t.name` },
@@ -115,6 +105,7 @@ const createTemplate = endpoint({
     const made = newId(clock.now());
     const at = new Date(clock.now());
     await unlessTaken(
+      "template",
       db.run(sql`
         insert into invoice_template (id, account_id, name, template, created, updated)
         values (${made}, ${who.accountId}, ${body.name}, ${JSON.stringify(body.template)}::jsonb, ${at}, ${at})`),
@@ -138,6 +129,7 @@ const changeTemplate = endpoint({
     if (body.template !== undefined) check(body.template);
     const template = body.template === undefined ? null : JSON.stringify(body.template);
     await unlessTaken(
+      "template",
       db.run(sql`
         update invoice_template set name = coalesce(${body.name ?? null}, name),
           template = coalesce(${template}::jsonb, template), updated = ${new Date(clock.now())}
