@@ -290,6 +290,16 @@ describe("control", () => {
     expect((await t.order("DELETE", "/control/faults/reserved-busy")).status).toBe(404);
   });
 
+  test("a new layout for everybody renames the fields of the login form", async () => {
+    const { json } = await t.order("POST", "/control/faults", { kind: "layout", variant: "labels" });
+    const visitor = t.visit();
+    expect((await visitor.login("demo")).status).toBe(200);
+    const csrf = /name="csrf" value="([^"]+)"/.exec(await visitor.text("/login"))![1]!;
+    const answer = await visitor.ask("/login", { csrf, account: "demo", secret: "demo" });
+    expect(answer.headers.get("location")).toBe("/overview");
+    await t.order("DELETE", `/control/faults/${json.id}`);
+  });
+
   test("faults are drawn from a seed", async () => {
     const order = { seed: 4, from: "2026-12-01T00:00:00Z", until: "2026-12-31T00:00:00Z", count: 20 };
     const kinds = async () => {

@@ -75,7 +75,7 @@ export const situations: readonly Situation[] = [
   faulty("empty", "the list of metering points is empty", { kind: "empty_list" }),
   faulty("half", "every second metering point is gone", { kind: "half_meters" }),
   faulty("columns", "columns stand in another order", { kind: "layout", variant: "columns" }),
-  faulty("labels", "labels, fields of forms and column names are renamed", {
+  faulty("labels", "labels and column names are renamed", {
     kind: "layout",
     variant: "labels",
   }),
