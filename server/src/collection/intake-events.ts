@@ -89,8 +89,8 @@ function isDay(text: unknown): text is string {
 }
 
 /**
- * New meters at metering points that another customer of the same manager, or the manager itself, has left: what was measured before belongs
- * to that customer, whatever the provider shows.
+ * New meters at metering points that another customer of the same manager, or the manager itself, has left: what was
+ * measured before belongs to whoever was there, whatever the provider shows.
  */
 export async function noteMovedIn(
   tx: Tx,
