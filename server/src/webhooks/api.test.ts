@@ -41,13 +41,13 @@ describe("webhooks", () => {
   test("are made, listed, read, changed and deleted; the secret is shown once", async () => {
     const { ask, owner, api } = world;
     const made = await ask("POST", "/webhooks", {
-      url: " https://example.com/hook?key=1 ",
+      url: " https://example.com/hook ",
       events: ["meter.found", "data.new", "meter.found"],
       name: "Mine",
     });
     expect(made).toMatchObject({
       name: "Mine",
-      url: "https://example.com/hook?key=1",
+      url: "https://example.com/hook",
       events: ["data.new", "meter.found"],
       enabled: true,
       paused: null,
@@ -74,6 +74,28 @@ describe("webhooks", () => {
       { action: "webhook.updated", detail: { enabled: false } },
       { action: "webhook.deleted", detail: {} },
     ]);
+  });
+
+  test("tokens in an address are masked, and a mask stands for nothing elsewhere", async () => {
+    const { ask, api } = world;
+    const url = "https://example.com/hooks/7?token=abc123";
+    const masked = "https://example.com/hooks/7?token=********";
+    const made = await ask("POST", "/webhooks", { url, events: ["data.new"] });
+    expect(made.url).toBe(masked);
+    expect(JSON.stringify(await ask("GET", "/webhooks"))).not.toContain("abc123");
+    expect(await ask("PUT", `/webhooks/${made._id}`, { url: masked, name: "Mine" })).toMatchObject({
+      url: masked,
+    });
+    const stored = () => api.db.one<{ url: string }>(sql`select url from webhook where id = ${made._id}`);
+    expect(await stored()).toEqual({ url });
+    for (const [method, path] of [
+      ["PUT", `/webhooks/${made._id}`],
+      ["POST", "/webhooks"],
+    ] as const) {
+      const moved = await call(method, path, { url: masked.replace("com", "org"), events: ["data.new"] });
+      expect([moved.status, moved.json.errors]).toEqual([400, { url: [expect.stringContaining("anew")] }]);
+    }
+    expect(await stored()).toEqual({ url });
   });
 
   test("a secret is stored sealed", async () => {

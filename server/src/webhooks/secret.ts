@@ -12,9 +12,6 @@ export interface Secret {
   expires: number | null;
 }
 
-/** What stands for a secret in answers. */
-export const mask = "********";
-
 const secretBytes = 32;
 const placeOf = (id: string) => ({ table: "webhook_secret", row: id, column: "sealed" });
 

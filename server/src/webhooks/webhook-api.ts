@@ -5,10 +5,12 @@ import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { boolean, formatTimestamp, id, timestampText } from "../platform/http/schema.ts";
 import { newId } from "../platform/id.ts";
-import { Problem } from "../platform/problem.ts";
+import { invalid, Problem } from "../platform/problem.ts";
+import { maskedAddress, restoredAddress } from "../platform/secret-address.ts";
+import { mask } from "../platform/secret-field.ts";
 import { subscribable } from "./event.ts";
 import { beginToFollow, endToFollow } from "./follow.ts";
-import { createSecret, endSecrets, liveSecrets, mask, type NewSecret } from "./secret.ts";
+import { createSecret, endSecrets, liveSecrets, type NewSecret } from "./secret.ts";
 import { ownWebhook, visibleWebhooks, type Webhook, webhookColumns, webhooksMax } from "./webhook.ts";
 
 /** Path parameters of one webhook. */
@@ -24,7 +26,7 @@ const secretView = z.object({
 const webhookView = z.object({
   _id: z.string(),
   name: z.string().nullable(),
-  url: z.string(),
+  url: z.string().meta({ description: "Tokens in it are masked; sent back masked, they stay." }),
   events: z.array(z.string()),
   enabled: z.boolean().describe("False: nothing is sent, and what happens waits"),
   paused: timestampText().nullable().describe("When the server turned it off by itself"),
@@ -51,7 +53,7 @@ async function show(
   return webhooks.map((webhook) => ({
     _id: webhook.id,
     name: webhook.name,
-    url: webhook.url,
+    url: maskedAddress(webhook.url),
     events: webhook.events,
     enabled: webhook.enabled,
     paused: at(webhook.paused),
@@ -82,6 +84,13 @@ function isAddress(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") return false;
   return url.username === "" && url.password === "";
+}
+
+/** The address that was sent, with what its masks stand for. @throws Problem `invalid` when they stand for nothing */
+function addressIn(given: string, before: string | null): string {
+  const address = restoredAddress(given, before);
+  if (address !== null) return address;
+  throw invalid("url", `holds ${mask} in the place of a token; enter the whole address anew`);
 }
 
 const noControls = (text: string) => !/\p{Cc}/u.test(text) && text.isWellFormed();
@@ -145,7 +154,7 @@ const createWebhook = endpoint({
       await assertRoom(tx, who.accountId);
       await tx.run(sql`
         insert into webhook (id, account_id, client_id, name, url, events, enabled, created, updated)
-        values (${webhookId}, ${who.accountId}, ${who.clientId}, ${body.name ?? null}, ${body.url}, ${body.events},
+        values (${webhookId}, ${who.accountId}, ${who.clientId}, ${body.name ?? null}, ${addressIn(body.url, null)}, ${body.events},
                 ${body.enabled ?? true}, ${new Date(now)}, ${new Date(now)})`);
       if (body.events.includes("data.new"))
         await beginToFollow(tx, { id: webhookId, accountId: who.accountId, now });
@@ -224,7 +233,7 @@ const changeWebhook = endpoint({
     const now = clock.now();
     return db.transaction(async (tx) => {
       const before = await ownWebhook(tx, who, params.id, { lock: true });
-      const after = { ...before, ...body };
+      const after = { ...before, ...body, url: addressIn(body.url ?? before.url, before.url) };
       const isFresh = (after.enabled && !before.enabled) || after.url !== before.url;
       await tx.run(sql`
         update webhook set name = ${after.name}, url = ${after.url}, events = ${after.events},

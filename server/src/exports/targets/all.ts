@@ -3,7 +3,7 @@ import type { Settings } from "../../platform/deps.ts";
 import { EgressFailure, failureOf } from "../../platform/egress/egress.ts";
 import { inSteps } from "../../platform/egress/even-time.ts";
 import { invalid } from "../../platform/problem.ts";
-import { hiddenParts, maskedAddress, restoredAddress } from "./address-secrets.ts";
+import { hiddenParts, maskedAddress, restoredAddress } from "../../platform/secret-address.ts";
 import { awsS3 } from "./aws-s3.ts";
 import { azureBlobStorage } from "./azure-blob-storage.ts";
 import { ftp } from "./ftp.ts";

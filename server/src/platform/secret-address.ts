@@ -1,4 +1,4 @@
-import { mask } from "./target.ts";
+import { mask } from "./secret-field.ts";
 
 /** Names of query parameters that let somebody in, beside those that hold a long random value. */
 const secretName = /token|secret|passw|pwd|key|auth|sig|code|credential|session/i;
