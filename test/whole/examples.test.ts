@@ -82,6 +82,8 @@ describe("consumers of streams", { timeout: 300_000 }, () => {
     const readers = new Consumers({ folder: folder.path, env, names: [name], limit });
     try {
       for (let kill = 0; kill < 6; kill++) {
+        // Whatever was stored before the last kill, there is something to read.
+        await deliver(kill % 6, 24 * 60 + kill, [3000 + kill]);
         readers.start();
         await readers.progress();
         await deliver(kill % 6, 24 * 40 + kill, [1000 + kill, null, 2000 + kill]);
