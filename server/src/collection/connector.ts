@@ -8,7 +8,15 @@ import type { MeterType } from "../formats/format.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { markOf } from "../platform/secret-field.ts";
 
-export { line, markOf, mask, optional, optionalSecret, secret } from "../platform/secret-field.ts";
+export {
+  fieldMarks,
+  line,
+  markOf,
+  mask,
+  optional,
+  optionalSecret,
+  secret,
+} from "../platform/secret-field.ts";
 
 /** The languages that customers are spoken to in. */
 export const languages = ["en", "sv"] as const;

@@ -1,4 +1,5 @@
 import type { Connector } from "../collection/connector.ts";
+import { demoHttp } from "./demo-http/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [];
+export const connectors: readonly Connector[] = [demoHttp];
