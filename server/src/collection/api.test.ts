@@ -122,7 +122,7 @@ async function waitFor(id: string, state: string): Promise<void> {
 test("events tell each change and step as it happens", async () => {
   const { connect, run } = world;
   const made = await connect();
-  const listening = call("GET", `/connections/${made._id}/events?wait=1`);
+  const listening = call("GET", `/connections/${made._id}/events?wait=6`);
   await run();
   const told = (await listening).text
     .split("\n\n")
