@@ -40,6 +40,8 @@ afterAll(async () => {
 });
 
 const meters: string[] = [];
+/** A value that was not there before is one more than this. */
+let news = 1_000;
 
 async function deliver(meter: number, from: number, values: readonly (number | null)[]): Promise<void> {
   const run = {
@@ -82,11 +84,11 @@ describe("consumers of streams", { timeout: 300_000 }, () => {
     const readers = new Consumers({ folder: folder.path, env, names: [name], limit });
     try {
       for (let kill = 0; kill < 6; kill++) {
-        // Whatever was stored before the last kill, there is something to read.
-        await deliver(kill % 6, 24 * 60 + kill, [3000 + kill]);
+        // Whatever was stored before the last kill, there is something to read; repeated values would be none.
+        await deliver(kill % 6, 24 * 60 + kill, [++news]);
         readers.start();
         await readers.progress();
-        await deliver(kill % 6, 24 * 40 + kill, [1000 + kill, null, 2000 + kill]);
+        await deliver(kill % 6, 24 * 40 + kill, [++news, null, ++news]);
         await readers.kill(0);
       }
       await readers.settle();
