@@ -106,6 +106,51 @@ describe("keeping streams", () => {
 });
 
 describe("what a consumer gets", () => {
+  /** A record in either layout. */
+  interface Both {
+    meter: { _id: string };
+    columns: { start: number[]; value: (number | null)[] };
+    values: { start: string; value: number | null; period: string }[];
+  }
+
+  test("in columns, the same batch: starts in seconds, values, removed ones as null", async () => {
+    const account = await newConsumer(t, "columns");
+    const meter = await newRoot(t, account);
+    const put = (values: number[], more = {}) =>
+      store(t, meter, { starts: hoursFrom(midnight, values.length), values, ...more });
+    await put([0.1, -2, Number.NaN, 1e-7]);
+    const cost = { metric: "cost_grid_usage", granularity: "month" as const, currency: "EUR" };
+    await put([99.95], cost);
+    const stream = await newStream(t, "columns");
+    const sameInBoth = async (offset: number | null) => {
+      const ask = async (layout?: string) =>
+        (await t.call("POST", `/streams/${stream}/consume`, { token: "columns", body: { offset, layout } }))
+          .json.data;
+      const [rows, columns] = [await ask(), await ask("columns")];
+      const spread = columns.records.flatMap(
+        ({ meter: { _id }, columns: { start, value, ...about } }: Both) =>
+          start.map((second: number, n: number) => [_id, 1000 * second, value[n], about]),
+      );
+      const listed = rows.records.flatMap((record: Both) =>
+        record.values.map(({ start, value, period: _, ...about }) => [
+          record.meter._id,
+          Date.parse(start.replace("+0000", "Z")),
+          value,
+          about,
+        ]),
+      );
+      expect(spread).toEqual(listed);
+      expect(columns.offset).toBe(rows.offset);
+      return columns;
+    };
+    const first = await sameInBoth(null);
+    expect(first.records.at(-1).columns).toMatchObject({ currency: "EUR", value: [99.95] });
+    await put([0.1, Number.NaN]);
+    const second = await sameInBoth(first.offset);
+    expect(second.records[0].columns).toMatchObject({ updated: true, value: [null] });
+    expect(await sameInBoth(second.offset)).toEqual({ ...second, records: [] });
+  });
+
   test("history, then changes, corrections and removals, with everything that the contract names", async () => {
     const account = await newConsumer(t, "reader");
     const meter = await newRoot(t, account);

@@ -11,7 +11,7 @@ const zero = 48;
 const numberBytesMax = 27;
 
 /** Pieces are as long at least: the client reads one while the next is written. */
-const pieceBytes = 1_048_576;
+export const pieceBytes = 1_048_576;
 /** A run holds as many bytes at most: a block of values. */
 const runBytes = 262_144;
 /** Bytes of a value, about. */
@@ -147,7 +147,7 @@ class Tail {
 }
 
 /** `2019-03-19 09:20:35`, UTC. */
-function pushedText(at: number): string {
+export function pushedText(at: number): string {
   return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }
 

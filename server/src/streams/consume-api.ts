@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Deps } from "../platform/deps.ts";
 import { type Endpoint, endpoint, Raw } from "../platform/http/endpoint.ts";
 import { integer } from "../platform/http/schema.ts";
+import { columnPieces } from "./batch-columns.ts";
 import { batchPieces, type Shown } from "./batch-json.ts";
 import { batchOrWait, startOf } from "./consume.ts";
 import { takeLease } from "./lease.ts";
@@ -25,6 +26,13 @@ const wait = integer({ min: 0, max: waitSecondsMax })
   .optional()
   .meta({ description: "Seconds to wait for something new when there is nothing." });
 
+/** How a batch of values is written: one by one, or as lists. */
+const layouts = { values: batchPieces, columns: columnPieces } as const;
+const layout = z.enum(["values", "columns"]).optional().meta({
+  description:
+    "`values`: each by itself, as every client reads them; `columns`: lists of starts and values, a tenth of the bytes.",
+});
+
 const consume = endpoint({
   method: "POST",
   path: "/streams/:id/consume",
@@ -34,8 +42,8 @@ const consume = endpoint({
     "Send the offset of the last answer: that confirms everything before it and gives what follows. The same offset gives the same batch again, with the values as they are now. Without an offset, what follows `last_offset`. See `docs/streams.md`.",
   ids: { id: "stream" },
   params: oneStream,
-  query: z.object({ limit, wait }),
-  body: z.object({ offset: z.int().min(1).nullable().optional(), limit, wait }).optional(),
+  query: z.object({ limit, wait, layout }),
+  body: z.object({ offset: z.int().min(1).nullable().optional(), limit, wait, layout }).optional(),
   reply: batchView,
   async handle({ who, params, query, body, signal }, deps) {
     const stream = await ownStream(deps.db, who, params.id);
@@ -53,7 +61,8 @@ const consume = endpoint({
         },
       );
       const nothing = { resource: stream.resource, runs: [], invoices: [], count: 0 };
-      return answerOf(cut ?? { offset: after === 0 ? null : after, ...nothing });
+      const pieces = layouts[body?.layout ?? query.layout ?? "values"];
+      return answerOf(cut ?? { offset: after === 0 ? null : after, ...nothing }, pieces);
     } finally {
       await lease.release();
     }
@@ -61,8 +70,8 @@ const consume = endpoint({
 });
 
 /** Short answers are one piece, with a length; long ones leave while they are written. */
-function answerOf(batch: Shown): Raw {
-  const pieces = batchPieces(batch, {
+function answerOf(batch: Shown, piecesOf: typeof batchPieces): Raw {
+  const pieces = piecesOf(batch, {
     before: '{"code":200,"message":"OK","profiling":null,"data":',
     after: "}",
   });

@@ -64,6 +64,21 @@ const valuesRecord = z.object({
   ),
 });
 
+const columnsRecord = z.object({
+  meter: valuesRecord.shape.meter,
+  columns: z
+    .object({
+      granularity: z.string(),
+      metric: z.string(),
+      updated: z.boolean(),
+      pushed_at: z.string(),
+      currency: z.string().optional(),
+      start: z.array(z.number()).meta({ description: "First instants, in seconds since 1970." }),
+      value: z.array(z.number().nullable()),
+    })
+    .meta({ description: "With the layout `columns`, instead of `values`." }),
+});
+
 const goneInvoice = z.object({ _id: z.string(), status: z.literal("deleted"), results: z.array(z.never()) });
 
 /** What `consume` answers. */
@@ -71,6 +86,6 @@ export const batchView = z.object({
   offset: z.number().nullable().meta({ description: "What to send next time." }),
   resource,
   records: z
-    .array(z.union([valuesRecord, invoiceView, goneInvoice]))
+    .array(z.union([valuesRecord, columnsRecord, invoiceView, goneInvoice]))
     .meta({ description: "Meters with values, or invoices. Empty: there is nothing new." }),
 });
