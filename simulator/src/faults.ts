@@ -161,22 +161,10 @@ export function revisedDays({ from, days = 3 }: Fault): { first: number; end: nu
   return { first: end - days, end };
 }
 
-/** Kinds that are drawn unless others are named: all that pass without a person. */
-const passing: readonly FaultKind[] = [
-  "maintenance",
-  "slow",
-  "busy",
-  "error",
-  "session_lost",
-  "empty_list",
-  "half_meters",
-  "layout",
-  "duplicates",
-  "late",
-  "half_day",
-  "corrections",
-  "rewritten",
-];
+/** Kinds that end only by a person, or with the utility. */
+const lasting: readonly FaultKind[] = ["wrong_password", "account_locked", "consent", "captcha", "gone"];
+/** Kinds that are drawn unless others are named: all that pass by themselves. */
+const passing: readonly FaultKind[] = faultKinds.filter((kind) => !lasting.includes(kind));
 
 /** What a plan of faults is drawn from. */
 export interface Drawing {

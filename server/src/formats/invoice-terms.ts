@@ -7,6 +7,9 @@ import type { XmlNode } from "./xml-tree.ts";
  * metering points in texts and in pairs of a name and a value.
  */
 
+/** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
+export const invoicedObject = "130";
+
 /** Kinds of documents that credit: their amounts are printed without sign. */
 export const creditCodes: ReadonlySet<string> = new Set(
   "81 83 261 262 296 308 381 396 420 458 502 503 532".split(" "),

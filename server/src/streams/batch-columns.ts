@@ -1,6 +1,6 @@
 import { JsonBytes } from "../platform/value-json.ts";
 import { metrics } from "../series/series.ts";
-import { pieceBytes, pushedText, type Shown } from "./batch-json.ts";
+import { meterText, pieceBytes, pushedText, type Shown } from "./batch-json.ts";
 import type { StreamRun } from "./gather.ts";
 
 /** Bytes of a value and its start, about. */
@@ -32,10 +32,6 @@ export function* columnPieces(
   }
   json.raw(`]}${after}`);
   yield json.finish();
-}
-
-function meterText({ meterId, ean, timezone, rootId }: StreamRun): string {
-  return JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId });
 }
 
 function aboutText({ granularity, metric, updated, pushedAt, currency }: StreamRun): string {

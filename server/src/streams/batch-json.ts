@@ -40,15 +40,18 @@ export function* batchPieces(
     }
     if (last === run.meterId) json.raw(",");
     else {
-      const { meterId, ean, timezone, rootId } = run;
-      const meter = JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId });
-      json.raw(`${last === undefined ? "" : "]},"}{"meter":${meter},"values":[`);
-      last = meterId;
+      json.raw(`${last === undefined ? "" : "]},"}{"meter":${meterText(run)},"values":[`);
+      last = run.meterId;
     }
     writeRun(json, run);
   }
   json.raw(`${last === undefined ? "" : "]}"}]}${after}`);
   yield json.finish();
+}
+
+/** The meter of a run, as records name it. */
+export function meterText({ meterId, ean, timezone, rootId }: StreamRun): string {
+  return JSON.stringify({ _id: meterId, ean, timezone, root_id: rootId });
 }
 
 const opening = '{"value":';

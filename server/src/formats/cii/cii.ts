@@ -18,12 +18,17 @@ import {
   priceOfOne,
   priceUnitOf,
 } from "../invoice-fields.ts";
-import { isCharge, kindOf, meteringPointIn, propertyMeteringPoint, wholeDocument } from "../invoice-terms.ts";
+import {
+  invoicedObject,
+  isCharge,
+  kindOf,
+  meteringPointIn,
+  propertyMeteringPoint,
+  wholeDocument,
+} from "../invoice-terms.ts";
 import { Fault } from "../problems.ts";
 import { documentIn, readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
 
-/** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
-const invoicedObject = "130";
 /** Lines of Factur-X EXTENDED that only head or explain others: their amounts are in no total. */
 const notCounted = new Set(["GROUP", "INFORMATION"]);
 

@@ -20,6 +20,7 @@ import {
 } from "../invoice-fields.ts";
 import {
   creditCodes,
+  invoicedObject,
   isCharge,
   kindOf,
   meteringPointIn,
@@ -30,8 +31,6 @@ import { Fault } from "../problems.ts";
 import { documentIn, readXmlTree, type XmlNode, xmlHead } from "../xml-tree.ts";
 
 const namespaces = /urn:oasis:names:specification:ubl:schema:xsd:(Invoice|CreditNote)-2/;
-/** UNTDID 1001 code of the reference to what is invoiced: the metering point (EN 16931 BT-18 and BT-128). */
-const invoicedObject = "130";
 
 /**
  * UBL 2.1 invoices and credit notes, as in Peppol BIS Billing 3 and XRechnung. Terms are those of EN 16931.
