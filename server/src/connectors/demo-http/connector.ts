@@ -10,7 +10,7 @@ import {
   titled,
   type Wanted,
 } from "../../collection/connector.ts";
-import { localOf } from "../../platform/time/zone.ts";
+import { daySpans, dayText } from "../windows.ts";
 import { alertOf, changed, dayAfter, dayOf, factsOf, linkOf, rowsOf, textOf } from "./page.ts";
 import { Pages } from "./session.ts";
 import { readCsv, readMonths, type Values, zone } from "./values.ts";
@@ -159,7 +159,7 @@ function readMeter(page: string, id: string, customer: { name: string; number: s
 async function* collectFiles(pages: Pages, asked: readonly Wanted[]): AsyncGenerator<Delivery> {
   const { key, metric, granularity } = asked[0]!;
   const file = files[granularity as keyof typeof files];
-  for (const { first, last } of spansOf(asked, file.daysMax)) {
+  for (const { first, last } of daySpans(asked, { zone, daysMax: file.daysMax })) {
     const query = { resolution: file.resolution, from: dayText(first), to: dayText(last) };
     const text = await download(pages, { key, name: "values.csv", type: "text/csv", query });
     if (text === undefined) return;
@@ -170,7 +170,7 @@ async function* collectFiles(pages: Pages, asked: readonly Wanted[]): AsyncGener
 
 async function* collectMonths(pages: Pages, asked: readonly Wanted[]): AsyncGenerator<Delivery> {
   const { key, metric, granularity } = asked[0]!;
-  for (const { first, last } of spansOf(asked, Number.POSITIVE_INFINITY)) {
+  for (const { first, last } of daySpans(asked, { zone, daysMax: Number.POSITIVE_INFINITY })) {
     const query = { from: dayText(first), to: dayText(last) };
     const text = await download(pages, { key, name: "months.json", type: "application/json", query });
     if (text === undefined) return;
@@ -210,25 +210,3 @@ function jsonOf(text: string): unknown {
     throw changed("months are no JSON", text);
   }
 }
-
-/** Local days that hold what is wanted, both included, near ones joined; none is longer than a file may be. */
-export function spansOf(
-  wanted: readonly Pick<Wanted, "from" | "to">[],
-  daysMax: number,
-): { first: number; last: number }[] {
-  const localDay = (at: number) => Math.floor(localOf(zone, at) / day);
-  const spans: { first: number; last: number }[] = [];
-  for (const { from, to } of wanted.toSorted((a, b) => a.from - b.from)) {
-    const last = localDay(to - 1);
-    const open = spans.at(-1);
-    let first = localDay(from);
-    if (open !== undefined && first <= open.last + 1) {
-      open.last = Math.max(open.last, Math.min(last, open.first + daysMax - 1));
-      first = open.last + 1;
-    }
-    for (; first <= last; first += daysMax) spans.push({ first, last: Math.min(last, first + daysMax - 1) });
-  }
-  return spans;
-}
-
-const dayText = (index: number) => new Date(index * day).toISOString().slice(0, 10);

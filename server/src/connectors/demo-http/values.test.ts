@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { spansOf } from "./connector.ts";
 import { readCsv, readMonths } from "./values.ts";
 
 const head = ["Anläggnings-id;1", "Mätarnummer;2", "Benämning;Hus", "Skapad;2026-11-01 12:00", ""];
@@ -60,20 +59,4 @@ test("months: whole ones are read, unknown ones are changed", () => {
   for (const wrong of [json({ usage: "3.5" }), json({ status: "x" }), { ...json({}), unit: "l" }, null]) {
     expect(() => readMonths(wrong, "flow")).toThrow(changed);
   }
-});
-
-test("days of questions are joined, and cut where a file ends", () => {
-  const at = (day: number) => Date.UTC(2026, 0, day) - 3_600_000;
-  const asked = [
-    { from: at(20), to: at(21) },
-    { from: at(1), to: at(3) },
-    { from: at(3), to: at(9) },
-  ];
-  const first = Date.UTC(2026, 0, 1) / 86_400_000;
-  const days = spansOf(asked, 5).map((span) => [span.first - first + 1, span.last - first + 1]);
-  expect(days).toEqual([
-    [1, 5],
-    [6, 8],
-    [20, 20],
-  ]);
 });
