@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { registerAccount } from "./commands/account.ts";
 import { registerBackup } from "./commands/backup.ts";
+import { registerConnector } from "./commands/connector.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDistribute } from "./commands/distribute.ts";
 import { registerDoctor } from "./commands/doctor.ts";
@@ -20,4 +21,5 @@ export function registerCommands(program: Command): void {
   registerDistribute(program);
   registerBackup(program);
   registerKeys(program);
+  registerConnector(program);
 }

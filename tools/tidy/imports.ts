@@ -23,6 +23,7 @@ const order = [
   "imports",
   "demo",
   "connectors",
+  "connector-kit",
 ] as const;
 
 /** Second doors of slices, beside `<slice>/<slice>.ts`. */

@@ -1,0 +1,13 @@
+/**
+ * The kit of a connector's author: recorded cases and what plays them, and what every connector is held against. Used
+ * by `metertree connector` and by the tests of all connectors.
+ */
+import { fileURLToPath } from "node:url";
+
+export { type Check, checkConnector } from "./contract.ts";
+export { criteria, gradeOf, readQuality } from "./quality.ts";
+
+/** The folder of a connector. */
+export function folderOf(connectorName: string): string {
+  return fileURLToPath(new URL(`../connectors/${connectorName}`, import.meta.url));
+}

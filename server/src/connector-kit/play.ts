@@ -1,0 +1,190 @@
+import { isDeepStrictEqual } from "node:util";
+import { makeScrubber, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
+import {
+  type Connector,
+  type Delivery,
+  type Memory,
+  ProviderFailure,
+  type Visit,
+} from "../collection/connector.ts";
+import type { ConnectorCase, Expected } from "./case-file.ts";
+import { playerOf } from "./player.ts";
+
+/** What a run came to, as a case writes it down. */
+export interface Told extends Expected {
+  asked: string[];
+  memory: Record<string, string>;
+}
+
+/** A case that was played. */
+export interface Played {
+  told: Told;
+  /** The failure itself, with the page that was not understood. */
+  failure: ProviderFailure | undefined;
+  /** What is wrong; empty when everything is as expected. */
+  problems: string[];
+}
+
+/**
+ * Runs a connector against the recorded provider of a case: through the HTTP of a visit, with a player in the place of
+ * the network. Never throws because of what the connector does.
+ */
+export async function playCase(connector: Connector, played: ConnectorCase): Promise<Played> {
+  const settings = connector.settings.parse(played.settings);
+  const player = playerOf(played);
+  const scrubber = makeScrubber(secretsIn(connector, settings));
+  const trace: TraceLine[] = [];
+  const steps: string[] = [];
+  const asked: string[] = [];
+  const memory = new Map(Object.entries(played.memory));
+  let isCodeTaken = false;
+  const signal = new AbortController().signal;
+  const visit: Visit<Record<string, unknown>> = {
+    settings,
+    http: openHttp({
+      egress: player.egress,
+      scrubber,
+      now: () => played.now,
+      signal,
+      slot: async () => undefined,
+      trace: (line) => trace.push(line),
+    }),
+    memory: memoryOf(memory),
+    async mayAsk(question) {
+      asked.push(question);
+      return !played.answered.includes(question);
+    },
+    async askCode() {
+      isCodeTaken = true;
+      if (played.code === undefined) throw new ProviderFailure("code", "nobody entered a code in time");
+      return played.code;
+    },
+    step: (name) => steps.push(name),
+    now: played.now,
+    signal,
+  };
+  const told: Told = { asked, memory: {} };
+  const failure = await collectInto(told, { connector, visit, played });
+  told.memory = Object.fromEntries(memory);
+  const problems = [...player.complaints(), ...differences(told, played.expected)];
+  if (played.code !== undefined && !isCodeTaken) problems.push("the code of the case was never asked for");
+  problems.push(...leaks(connector, settings, { told, trace, steps, failure }));
+  return { told, failure, problems };
+}
+
+function memoryOf(kept: Map<string, string>): Memory {
+  return {
+    get: (key) => kept.get(key),
+    async set(key, value) {
+      if (value === null) kept.delete(key);
+      else kept.set(key, value);
+    },
+  };
+}
+
+/** Asks as the engine does; returns how it failed. */
+async function collectInto(
+  told: Told,
+  {
+    connector,
+    visit,
+    played,
+  }: { connector: Connector; visit: Visit<Record<string, unknown>>; played: ConnectorCase },
+): Promise<ProviderFailure | undefined> {
+  try {
+    if (played.discover) {
+      told.found = [];
+      for await (const meter of connector.discover(visit)) told.found.push(plain(meter));
+    }
+    if (played.wanted.length > 0) {
+      told.deliveries = [];
+      for await (const delivery of connector.collect(visit, played.wanted)) {
+        told.deliveries.push(deliveryText(delivery));
+      }
+    }
+    return undefined;
+  } catch (error) {
+    const failure = error instanceof ProviderFailure ? error : stumbled(error);
+    const { kind, retryAfterSeconds, message } = failure;
+    told.failure = {
+      kind,
+      ...(retryAfterSeconds === undefined ? {} : { retry_after_seconds: retryAfterSeconds }),
+      message,
+    };
+    return failure;
+  }
+}
+
+/** As the engine sees an error that the connector has no word for. */
+function stumbled(error: unknown): ProviderFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  return new ProviderFailure("changed", `the connector stumbled: ${message}`, { cause: error });
+}
+
+const plain = <Value>(value: Value): Record<string, unknown> => JSON.parse(JSON.stringify(value));
+
+/** A delivery with a line for each value, `start | value | quality`, so that a person can check it. */
+function deliveryText(delivery: Delivery): Record<string, unknown> {
+  const { starts, values, quality = "measured", ...about } = delivery;
+  const qualityOf = (i: number) => (typeof quality === "string" ? quality : quality[i]);
+  const lines = starts.map((start, i) => `${instantText(start)} | ${values[i] ?? "none"} | ${qualityOf(i)}`);
+  return { ...plain(about), values: lines };
+}
+
+const instantText = (at: number) => new Date(at).toISOString().replace(/:00\.000Z$/, "Z");
+
+/** Where a run is another than it was expected to be. */
+function differences(told: Told, expected: Expected): string[] {
+  const found: string[] = [];
+  const compare = (what: string, got: unknown, wanted: unknown) => {
+    if (!isDeepStrictEqual(got, wanted)) {
+      found.push(
+        `${what}: expected ${JSON.stringify(wanted, null, 2)}\nbut it was ${JSON.stringify(got, null, 2)}`,
+      );
+    }
+  };
+  const { message, ...failure } = told.failure ?? {};
+  const { message: part = "", ...failureExpected } = expected.failure ?? {};
+  compare("failure", told.failure && failure, expected.failure && failureExpected);
+  if (!(message ?? "").includes(part)) found.push(`the message of the failure is: ${message}`);
+  else if (found.length > 0 && message !== undefined) found.push(`the failure says: ${message}`);
+  // What was yielded before a failure is looked at where the case names it.
+  const isWhole = expected.failure === undefined;
+  if (isWhole || expected.found !== undefined) compare("found", told.found, expected.found);
+  if (isWhole || expected.deliveries !== undefined) {
+    compare("deliveries", told.deliveries, expected.deliveries);
+  }
+  if (expected.asked !== undefined) compare("asked", told.asked, expected.asked);
+  if (expected.memory !== undefined) compare("memory", told.memory, expected.memory);
+  return found;
+}
+
+/** Secrets of the settings where everybody would read them: in what was told, not only where the engine hides them. */
+function leaks(
+  connector: Connector,
+  settings: Record<string, unknown>,
+  {
+    told,
+    trace,
+    steps,
+    failure,
+  }: {
+    told: Told;
+    trace: readonly TraceLine[];
+    steps: readonly string[];
+    failure: ProviderFailure | undefined;
+  },
+): string[] {
+  const scrubber = makeScrubber(secretsIn(connector, settings));
+  const places = {
+    "the trace": trace,
+    "a step": steps,
+    "what was found": told.found,
+    "a delivery": told.deliveries,
+    "the message of the failure": failure?.message,
+  };
+  return Object.entries(places).flatMap(([place, value]) => {
+    const text = JSON.stringify(value) ?? "";
+    return scrubber.scrub(text) === text ? [] : [`a secret of the settings stands in ${place}`];
+  });
+}
