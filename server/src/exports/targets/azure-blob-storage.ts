@@ -6,16 +6,9 @@ import {
   failureOf,
   failureOfStatus,
 } from "../../platform/egress/egress.ts";
-import {
-  type Delivery,
-  line,
-  optionalEndpoint,
-  optionalPackage,
-  placesOf,
-  secret,
-  type Test,
-  target,
-} from "./target.ts";
+import { optionalPackage } from "../../platform/transfer/call.ts";
+import { optionalEndpoint } from "../../platform/transfer/fields.ts";
+import { type Delivery, line, placesOf, secret, type Test, target } from "./target.ts";
 
 const settings = z.object({
   container: line(1_000)

@@ -2,16 +2,8 @@ import { createReadStream } from "node:fs";
 import { z } from "zod";
 import { canonicalHost } from "../../platform/egress/address.ts";
 import { EgressFailure, type EgressReason, failureOf } from "../../platform/egress/egress.ts";
-import {
-  type Delivery,
-  flatName,
-  line,
-  optional,
-  optionalPackage,
-  type Test,
-  target,
-  unlessAborted,
-} from "./target.ts";
+import { optionalPackage, unlessAborted } from "../../platform/transfer/call.ts";
+import { type Delivery, flatName, line, optional, type Test, target } from "./target.ts";
 
 const addressesMax = 20;
 

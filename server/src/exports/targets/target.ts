@@ -1,9 +1,7 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { Deps } from "../../platform/deps.ts";
-import { canonicalHost } from "../../platform/egress/address.ts";
-import { EgressFailure } from "../../platform/egress/egress.ts";
-import { integer } from "../../platform/http/schema.ts";
-import { fieldMarks, line, optional } from "../../platform/secret-field.ts";
+import { fieldMarks } from "../../platform/secret-field.ts";
+import { webAddress } from "../../platform/transfer/fields.ts";
 
 export { line, markOf, mask, optional, optionalSecret, secret } from "../../platform/secret-field.ts";
 
@@ -62,115 +60,11 @@ export function target<Schema extends SettingsSchema>(kind: TargetKind<Schema>):
   return kind;
 }
 
-/** What is found out at the first connection. Left out of a change, what is known stays; `null` forgets it. */
-export function learned(text: z.ZodString, about: string) {
-  return text.nullable().optional().describe(about).register(fieldMarks, { learned: true });
-}
-
-/** Name or address of a machine. */
-export function host() {
-  return line(253)
-    .refine(isHost, "must be a host name or an IP address, without port and path")
-    .describe("Name or address of the server.")
-    .register(fieldMarks, { place: "value" });
-}
-
-function isHost(text: string): boolean {
-  try {
-    return canonicalHost(text) !== "";
-  } catch {
-    return false;
-  }
-}
-
-/** Port of the server, `usual` when it is left out. */
-export function port(usual: number) {
-  const number = integer({ min: 1, max: 65_535 }).default(usual);
-  return number.describe("Port of the server.").register(fieldMarks, { place: "value" });
-}
-
-/** One of some words that say how secrets travel. */
-export function placeWord<const Words extends readonly [string, ...string[]]>(
-  words: Words,
-  { usual, about }: { usual: Words[number]; about: string },
-) {
-  return z
-    .enum(words)
-    .default(usual as never)
-    .describe(about)
-    .register(fieldMarks, { place: "value" });
-}
-
-/** Name of a login. */
-export function username() {
-  return line(200).describe("Name of the login.");
-}
-
-/** Folder at the target; `null` is where the login leads. */
-export function folder(
-  about = "Folder at the target, which must be there; where the login leads when it is left out.",
-) {
-  return optional(line(1_000)).describe(about);
-}
-
-const webAddress = line(2_000).refine(
-  isWebAddress,
-  "must be an address such as https://files.example.com/in",
-);
-
-function isWebAddress(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && isHost(url.hostname) && !/\s/.test(text);
-}
-
 /** An http or https address whose login and tokens are secret. */
 export function secretAddress() {
   return webAddress
     .describe("Credentials in it are write-only: they are shown as `********`.")
     .register(fieldMarks, { secret: "address", place: "origin" });
-}
-
-/** Address of a service, without login. */
-export function optionalEndpoint(about: string, example: string) {
-  const bare = webAddress.refine(
-    (text) => !/[?#@]/.test(text),
-    `must be an address alone, such as ${example}`,
-  );
-  return optional(bare).describe(about).register(fieldMarks, { place: "value" });
-}
-
-/**
- * Loads an optional package. Throws an `EgressFailure` that names it when it is not installed.
- */
-export async function optionalPackage<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
-  try {
-    return await load();
-  } catch (error) {
-    const inner = `the optional package ${name} is not installed: npm install ${name}`;
-    throw new EgressFailure("other", { inner, cause: error, retry: "stop" });
-  }
-}
-
-/** `work`, or the reason of `signal` as soon as it is given; then `stop` ends what `work` holds open. */
-export async function unlessAborted<Out>(
-  signal: AbortSignal,
-  { work, stop }: { work: Promise<Out>; stop: () => void },
-): Promise<Out> {
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      stop();
-      reject(new EgressFailure("no_connection", { inner: "took too long", cause: signal.reason }));
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    work.catch(() => undefined);
-  }
 }
 
 const cleanMs = 5_000;

@@ -43,12 +43,18 @@ export interface Egress {
   connectTls(target: EgressTarget & { alpn?: readonly string[] }): Promise<TLSSocket>;
   /** TLS options for libraries that wrap a connection of `connect` themselves. */
   tlsOptions(host: string): tls.ConnectionOptions;
-  /** Agents for SDKs that make their own HTTP requests. A connection that brings more than 16 MB is ended. */
-  agents(): EgressAgents;
+  /** Agents for SDKs that make their own HTTP requests. */
+  agents(limits?: AgentLimits): EgressAgents;
   /** One HTTP exchange, limited in time, size and redirects. Answers of every status are returned. */
   request(url: string | URL, request?: EgressRequest): Promise<EgressAnswer>;
   /** Ends idle connections. */
   close(): Promise<void>;
+}
+
+/** Bounds of what SDKs read. */
+export interface AgentLimits {
+  /** A connection that brings more is ended; 16 MB by default, because SDKs hold answers in memory. */
+  bytesMax?: number;
 }
 
 /** Agents of one client. */
@@ -139,7 +145,7 @@ export function makeEgress(options: EgressOptions): Egress {
     connect,
     connectTls,
     tlsOptions,
-    agents: () => makeAgents({ connect, connectTls }),
+    agents: (limits = {}) => makeAgents({ connect, connectTls }, limits),
     request: (url, request = {}) => sendRequest(dispatcher, url, request),
     close: () => dispatcher.close(),
   };
@@ -239,7 +245,7 @@ type Connected = (error: Error | null, socket: Duplex) => void;
 /** SDKs read an answer whole, however long it is; those to what we send are short. */
 const agentBytesMax = 16_000_000;
 
-function makeAgents(egress: Connects): EgressAgents {
+function makeAgents(egress: Connects, { bytesMax = agentBytesMax }: AgentLimits): EgressAgents {
   let failure: EgressFailure | undefined;
   const opener =
     (open: (target: EgressTarget) => Promise<Socket>): http.Agent["createConnection"] =>
@@ -250,8 +256,8 @@ function makeAgents(egress: Connects): EgressAgents {
           let bytes = 0;
           socket.on("data", (chunk: Buffer) => {
             bytes += chunk.length;
-            if (bytes <= agentBytesMax) return;
-            failure = new EgressFailure("too_large", { inner: `more than ${agentBytesMax} bytes` });
+            if (bytes <= bytesMax) return;
+            failure = new EgressFailure("too_large", { inner: `more than ${bytesMax} bytes` });
             socket.destroy(failure);
           });
           (callback as Connected | undefined)?.(null, socket);
