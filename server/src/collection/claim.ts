@@ -13,6 +13,14 @@ export interface Claimed extends Connection {
   runId: string;
 }
 
+/** A run has lost its connection: to another worker, or because somebody paused, changed or deleted it. */
+export class LostConnection extends Error {
+  constructor() {
+    super("the run has lost its connection");
+    this.name = "LostConnection";
+  }
+}
+
 /**
  * Begins runs of connections that are due, the longest due first, at most `free`: no more of a provider at once, over
  * all processes, than it bears, and a single one while it is away. A run whose worker died is due when its lease ends.

@@ -7,4 +7,5 @@ export { type Exchange, openHttp, type TraceLine } from "./http.ts";
 export { tidyCollectionJob } from "./jobs.ts";
 export { watchCollection } from "./metrics.ts";
 export { makeScrubber } from "./scrub.ts";
+export { makeWait } from "./visit.ts";
 export { makeCollector, startCollecting } from "./worker.ts";

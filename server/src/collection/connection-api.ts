@@ -317,7 +317,10 @@ const code = endpoint({
     return db.transaction(async (tx) => {
       const connection = await reachConnection(tx, who, { id: params.id, lock: true });
       if (connection.codeUntil === null || connection.codeUntil <= now) {
-        throw new Problem("conflict", "No login waits for a code. Start a run to get a new one.");
+        const { state, failure } = connection;
+        const isLate = state === "waiting_for_code" && (failure === "code" || connection.codeUntil !== null);
+        const why = isLate ? "The login that waited for a code has ended" : "No login waits for a code";
+        throw new Problem("conflict", `${why}. Start a run to get a new one.`);
       }
       const box = await sealed(tx, { keys, of: connection, column: "code" }, body.code);
       await tx.run(sql`update connection set code = ${box} where id = ${connection.id}`);

@@ -108,6 +108,12 @@ export interface Visit<Settings> {
    * provider would refuse it. Ask just before the request; any text that is the same for the same question will do.
    */
   mayAsk(question: string): Promise<boolean>;
+  /**
+   * Waits because the provider asks to, or has not made ready what was asked for: up to two minutes at a time, a quarter
+   * of an hour in a run. `Http.send` does so by itself when the provider is busy.
+   * @throws ProviderFailure `busy` for longer waits: the run ends, and the next one begins when that time is over
+   */
+  wait(seconds: number): Promise<void>;
   /** Tells what is being done, for people who watch; the name is a word or two in lower case, such as `log in`. */
   step(name: string, counts?: Readonly<Record<string, number>>): void;
   /** Epoch milliseconds at the begin of the run. */
@@ -119,9 +125,10 @@ export interface Visit<Settings> {
 /** Requests of a visit: through the guarded way out, with cookies, within the limits of the provider. */
 export interface Http {
   /**
-   * Sends a request; redirects are followed and cookies kept.
-   * @throws ProviderFailure `unreachable` when no answer comes, or it is a 5xx; `busy` for 429 and for 503 that says
-   *   when to come back; see `HttpRequest.anyStatus`
+   * Sends a request; redirects are followed and cookies kept. A provider that is busy (429, or 503 that says when to come
+   * back) is waited for and asked again, up to four times.
+   * @throws ProviderFailure `unreachable` when no answer comes, or it is a 5xx; `busy` when it stays busy, or asks to be
+   *   left alone for longer than `Visit.wait` waits; see `HttpRequest.anyStatus`
    */
   send(url: string, request?: HttpRequest): Promise<HttpAnswer>;
   /** Value of a cookie that would be sent to that address; `undefined` when there is none. */
@@ -146,7 +153,7 @@ export interface HttpRequest {
   bytesMax?: number;
   /** 60 s by default. */
   timeoutMs?: number;
-  /** Answers of every status are returned. */
+  /** Answers of every status are returned, at once. */
   anyStatus?: boolean;
 }
 
@@ -228,13 +235,15 @@ export type DeliveredQuality = "measured" | "estimated" | "calculated" | "substi
 
 /**
  * Kinds of failure. `credentials`: login or token is refused. `code`: no or a wrong code. `consent`: access was
- * withdrawn or has run out. `unreachable`: no answer, or an error of theirs. `busy`: come back later. `changed`: an
- * answer that we do not know. `ended`: the contract is over.
+ * withdrawn or has run out. `person`: the login works, and the pages want something that only a person can do, such as
+ * to read a picture. `unreachable`: no answer, or an error of theirs. `busy`: come back later. `changed`: an answer that
+ * we do not know. `ended`: the contract is over.
  */
 export const failureKinds = [
   "credentials",
   "code",
   "consent",
+  "person",
   "unreachable",
   "busy",
   "changed",

@@ -7,6 +7,7 @@ export const connectionStates = [
   "waiting_for_code",
   "credentials_refused",
   "consent_expired",
+  "person_needed",
   "provider_unreachable",
   "page_changed",
   "contract_ended",
@@ -57,6 +58,13 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
       sv: "Medgivandet har gått ut eller återkallats. Förnya det hos leverantören och starta sedan en körning.",
     },
   },
+  person_needed: {
+    who: "customer",
+    what: {
+      en: "The provider's pages ask for a person, for example to read a picture. Log in there, do what they ask, then start a run.",
+      sv: "Leverantörens sidor vill ha en människa, till exempel för att läsa en bild. Logga in där, gör det de ber om och starta sedan en körning.",
+    },
+  },
   provider_unreachable: {
     who: "nobody",
     what: {
@@ -103,6 +111,7 @@ export const consequences: Readonly<Record<FailureKind, Consequence>> = {
   credentials: { state: "credentials_refused", retry: "never", issueAfterHours: 0, isProviders: false },
   code: { state: "waiting_for_code", retry: "never", issueAfterHours: 0, isProviders: false },
   consent: { state: "consent_expired", retry: "never", issueAfterHours: 0, isProviders: false },
+  person: { state: "person_needed", retry: "never", issueAfterHours: 0, isProviders: false },
   ended: { state: "contract_ended", retry: "never", issueAfterHours: 0, isProviders: false },
   unreachable: { state: "provider_unreachable", retry: "backoff", issueAfterHours: 24, isProviders: true },
   busy: { state: null, retry: "backoff", issueAfterHours: 24, isProviders: true },
@@ -132,6 +141,7 @@ export const issueKinds = [
   "waiting_for_code",
   "credentials_refused",
   "consent_expired",
+  "person_needed",
   "provider_unreachable",
   "page_changed",
   "contract_ended",

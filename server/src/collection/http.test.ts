@@ -105,6 +105,30 @@ describe("requests of a visit", () => {
     expect((await open().http.send(at, { anyStatus: true })).status).toBe(status);
   });
 
+  test("wait for a busy provider and ask again, for as long as it says, and not for ever", async () => {
+    const answers = [
+      [429, { "retry-after": "7" }],
+      [503, { "retry-after": "Thu, 01 Jan 1970 00:00:31 GMT" }],
+      [429, {}],
+      [200, {}],
+    ] as const;
+    let at_ = 0;
+    handle = (_, response) => {
+      const [status, headers] = answers[at_++ % answers.length]!;
+      response.writeHead(status, headers).end();
+    };
+    const waited: number[] = [];
+    const wait = async (seconds: number) => void waited.push(seconds);
+    expect((await open({ wait }).http.send(at, { form: { a: "1" } })).status).toBe(200);
+    expect(waited).toEqual([7, 30, 20]);
+    expect(seen.map(({ body }) => body)).toEqual(["a=1", "a=1", "a=1", "a=1"]);
+    handle = (_, response) => response.writeHead(429).end();
+    waited.length = 0;
+    expect((await failureOf(open({ wait }).http.send(at))).kind).toBe("busy");
+    expect(waited).toEqual([5, 10, 20, 40]);
+    expect((await open({ wait }).http.send(at, { anyStatus: true })).status).toBe(429);
+  });
+
   test("hand out what is no failure of the network, and read text and JSON", async () => {
     handle = (request, response) => {
       if (request.url === "/latin")

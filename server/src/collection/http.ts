@@ -1,7 +1,7 @@
 import { type Egress, type EgressAnswer, failureOf } from "../platform/egress/egress.ts";
 import { stopwatch } from "../platform/pause.ts";
 import { type Http, type HttpAnswer, type HttpRequest, ProviderFailure } from "./connector.ts";
-import { cookieJar } from "./cookies.ts";
+import { type Cookies, cookieJar } from "./cookies.ts";
 import { type Scrubber, shownAddress } from "./scrub.ts";
 
 /** A request of a run, as its trace tells it: without headers, bodies and secrets. */
@@ -33,11 +33,16 @@ export interface HttpOptions {
   signal: AbortSignal;
   /** Waits until the provider bears a further request. @throws ProviderFailure `busy` when that takes too long */
   slot(): Promise<void>;
+  /** Waits for a provider that is busy, see `Visit.wait`; without it nobody waits. */
+  wait?(seconds: number): Promise<void>;
   trace?(line: TraceLine): void;
   record?(exchange: Exchange): void;
 }
 
 const redirectsUsual = 5;
+/** A request is sent again so often when the provider is busy; without a word of its own after 5, 10, 20 and 40 s. */
+const busyMax = 4;
+const busySecondsFirst = 5;
 const bytesUsual = 20_000_000;
 const timeoutUsual = 60_000;
 const userAgent = "Metertree (meter data collection for the customer)";
@@ -56,13 +61,9 @@ export function openHttp(options: HttpOptions): Http {
       let hop = firstHop(address, request);
       const { redirectsMax = redirectsUsual } = request;
       for (let redirects = 0; ; redirects++) {
-        const cookie = cookies.header(hop.url);
-        const headers = { "user-agent": userAgent, ...hop.headers, ...(cookie === "" ? {} : { cookie }) };
-        const answer = await exchange({ ...hop, headers }, request, options);
-        cookies.take(hop.url, answer.headers["set-cookie"]);
-        options.scrubber.add(...cookies.values());
+        const answer = await patiently(hop, request, { ...options, cookies });
         const next = redirects < redirectsMax ? nextHop(hop, answer) : undefined;
-        if (next === undefined) return checked(answerOf(hop.url, answer), request);
+        if (next === undefined) return checked(answerOf(hop.url, answer), request, options.now());
         hop = next;
       }
     },
@@ -93,6 +94,25 @@ function firstHop(address: string, request: HttpRequest): Hop {
     headers["content-type"] ??= "application/json";
   }
   return { url, method: request.method ?? (body === undefined ? "GET" : "POST"), headers, body };
+}
+
+/** One hop; repeated while the provider is busy and may be waited for. */
+async function patiently(
+  hop: Hop,
+  request: HttpRequest,
+  options: HttpOptions & { cookies: Cookies },
+): Promise<EgressAnswer> {
+  const { cookies, scrubber, wait, now } = options;
+  for (let times = 0; ; times++) {
+    const cookie = cookies.header(hop.url);
+    const headers = { "user-agent": userAgent, ...hop.headers, ...(cookie === "" ? {} : { cookie }) };
+    const answer = await exchange({ ...hop, headers }, request, options);
+    cookies.take(hop.url, answer.headers["set-cookie"]);
+    scrubber.add(...cookies.values());
+    if (request.anyStatus === true || wait === undefined || times === busyMax || !isBusy(answer))
+      return answer;
+    await wait(secondsOf(answer.headers["retry-after"], now()) ?? busySecondsFirst * 2 ** times);
+  }
 }
 
 async function exchange(hop: Hop, request: HttpRequest, options: HttpOptions): Promise<EgressAnswer> {
@@ -179,20 +199,27 @@ function decoderOf(type = ""): { decode(bytes: Uint8Array): string } {
   }
 }
 
+function isBusy({ status, headers }: Pick<EgressAnswer, "status" | "headers">): boolean {
+  return status === 429 || (status === 503 && headers["retry-after"] !== undefined);
+}
+
 /** Answers that say nothing about the request: the provider is away, or wants to be left alone for a while. */
-function checked(answer: HttpAnswer, { anyStatus = false }: HttpRequest): HttpAnswer {
+function checked(answer: HttpAnswer, { anyStatus = false }: HttpRequest, now: number): HttpAnswer {
   const { status, headers, url } = answer;
   if (anyStatus || (status < 500 && status !== 429)) return answer;
-  const wait = secondsOf(headers["retry-after"]);
+  const wait = secondsOf(headers["retry-after"], now);
   const options = wait === undefined ? {} : { retryAfterSeconds: wait };
-  const isBusy = status === 429 || (status === 503 && wait !== undefined);
   throw new ProviderFailure(
-    isBusy ? "busy" : "unreachable",
+    isBusy(answer) ? "busy" : "unreachable",
     `${new URL(url).host} answered ${status}`,
     options,
   );
 }
 
-function secondsOf(header: string | undefined): number | undefined {
-  return /^\d{1,9}$/.test(header?.trim() ?? "") ? Number(header) : undefined;
+/** What `Retry-After` says: seconds, or a time. */
+function secondsOf(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header.trim())) return Number(header);
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? undefined : Math.max(0, Math.ceil((at - now) / 1000));
 }

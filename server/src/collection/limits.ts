@@ -34,8 +34,8 @@ const closedMsMin = 60_000;
 const closedMsMax = 1_800_000;
 
 /**
- * Keeps book of whether a provider is there. After some failures in a row nobody asks it for a while, then one at a
- * time; one that says when to come back is left alone until then.
+ * Keeps book of whether a provider is there. After some failures in a row nobody asks it for a while, or until it said
+ * to come back; then one at a time.
  */
 export async function noteProvider(
   tx: Tx,
@@ -56,10 +56,11 @@ export async function noteProvider(
     insert into provider_state as s (provider, next_slot, failures) values (${provider}, ${new Date(now)}, 1)
     on conflict (provider) do update set failures = s.failures + 1 returning failures`);
   const over = failures - failuresToClose;
-  const breakMs = over < 0 ? 0 : Math.min(closedMsMin * 2 ** over, closedMsMax);
+  // Until then it may be about one customer, for whom others must not wait.
+  if (over < 0) return;
+  const breakMs = Math.min(closedMsMin * 2 ** over, closedMsMax);
   const askedMs = Math.min((retryAfterSeconds ?? 0) * 1000, closedMsMax);
   const closedMs = Math.max(breakMs, askedMs);
-  if (closedMs === 0) return;
   await tx.run(sql`
     update provider_state set closed_until = greatest(closed_until, ${new Date(now + closedMs)}::timestamptz)
     where provider = ${provider}`);

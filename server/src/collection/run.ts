@@ -1,7 +1,7 @@
 import { type Queryable, sql, sqlState } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { repeat } from "../platform/repeat.ts";
-import { type Claimed, keepLease } from "./claim.ts";
+import { type Claimed, keepLease, LostConnection } from "./claim.ts";
 import { type Connector, type Delivery, type FoundMeter, ProviderFailure } from "./connector.ts";
 import { fingerprint, openSettings, type Settings } from "./credentials.ts";
 import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
@@ -49,8 +49,7 @@ export async function runConnection(
   const stopBeating = repeat(
     heartbeatMs,
     async () => {
-      if (!(await keepLease(deps.db, claimed, deps.clock.now())))
-        lost.abort(new Error("lost the connection"));
+      if (!(await keepLease(deps.db, claimed, deps.clock.now()))) lost.abort(new LostConnection());
     },
     (error) => lost.abort(error),
   );
@@ -113,7 +112,7 @@ async function settle(
 ): Promise<void> {
   const { claimed, taken } = running;
   const line = { connection: claimed.id, run: claimed.runId };
-  if (taken.aborted) {
+  if (taken.aborted || error instanceof LostConnection) {
     await settleInterrupted(deps, { claimed, report, afterMs: 0 });
   } else if (error instanceof ProviderFailure || signal.aborted) {
     const failure =
@@ -285,9 +284,8 @@ function foreign(error: unknown): unknown {
 /** The database was away, or the run was ended. */
 function isOurs(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof LostConnection) return true;
   if (sqlState(error) !== undefined || error.name === "AbortError" || error.name === "TimeoutError")
     return true;
-  return (
-    "syscall" in error || /^(Connection terminated|timeout exceeded|lost the connection)/.test(error.message)
-  );
+  return "syscall" in error || /^(Connection terminated|timeout exceeded)/.test(error.message);
 }

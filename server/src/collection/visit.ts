@@ -1,7 +1,7 @@
 import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
-import { pause, stopwatch } from "../platform/pause.ts";
-import type { Claimed } from "./claim.ts";
+import { pause } from "../platform/pause.ts";
+import { type Claimed, LostConnection } from "./claim.ts";
 import { type Connector, type Memory, ProviderFailure, type Visit, type Words } from "./connector.ts";
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
 import { openHttp, type TraceLine } from "./http.ts";
@@ -32,6 +32,11 @@ const stepsMax = 200;
 const memoryBytesMax = 65_536;
 const codeMs = 600_000;
 const askMs = 500;
+/** Longest wait for a provider that asks for it, and all waits of a run. */
+const waitSecondsMax = 120;
+const waitedSecondsMax = 900;
+/** Shorter waits are not worth telling. */
+const waitSecondsTold = 5;
 
 /** Opens a visit for a run. */
 export async function openVisit(
@@ -57,6 +62,13 @@ export async function openVisit(
         deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
       });
   };
+  const wait = makeWait({
+    step,
+    async pause(seconds) {
+      await pause(seconds * 1000, signal);
+      signal.throwIfAborted();
+    },
+  });
   const http = openHttp({
     egress,
     scrubber,
@@ -66,6 +78,7 @@ export async function openVisit(
       await pause(await takeSlot(deps.db, connector, clock.now()), signal);
       signal.throwIfAborted();
     },
+    wait,
     trace(line) {
       if (trace.length < traceMax) trace.push(line);
     },
@@ -76,6 +89,7 @@ export async function openVisit(
     memory: await openMemory(deps, { claimed, scrubber }),
     mayAsk: (question) =>
       mayAsk(deps.db, connector, { connectionId: claimed.id, question, now: clock.now() }),
+    wait,
     step,
     now: clock.now(),
     signal,
@@ -88,6 +102,24 @@ export async function openVisit(
     },
   };
   return { visit, scrubber, trace, steps, told: () => telling };
+}
+
+/** `Visit.wait`: bounded, as a run that waits holds one of the provider's places. */
+export function makeWait({
+  step,
+  pause,
+}: Pick<Visit<Settings>, "step"> & { pause(seconds: number): Promise<void> }): Visit<Settings>["wait"] {
+  let waited = 0;
+  return async (seconds) => {
+    if (seconds > waitSecondsMax || waited + seconds > waitedSecondsMax) {
+      throw new ProviderFailure("busy", `the provider asks to come back in ${seconds} seconds`, {
+        retryAfterSeconds: seconds,
+      });
+    }
+    waited += seconds;
+    if (seconds >= waitSecondsTold) step("wait", { seconds });
+    await pause(seconds);
+  };
 }
 
 /** Text of a connector as the database takes it. */
@@ -136,8 +168,7 @@ async function askCode(
   const { db, keys, clock } = deps;
   const now = clock.now();
   await db.transaction((tx) => waitForCode(tx, deps, { claimed, prompt, until: now + codeMs }));
-  const elapsed = stopwatch();
-  while (elapsed() < codeMs) {
+  while (clock.now() < now + codeMs) {
     const box = await codeOf(db, claimed);
     if (box !== null) {
       await db.run(sql`
@@ -156,5 +187,7 @@ async function codeOf(db: Queryable, { id, runId }: Claimed): Promise<Buffer | n
   const row = await db.maybe<{ code: Buffer | null }>(
     sql`select code from connection where id = ${id} and run_id = ${runId}`,
   );
-  return row?.code ?? null;
+  // It was paused or deleted, or got other credentials: nobody will enter a code for this login.
+  if (row === undefined) throw new LostConnection();
+  return row.code;
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { makeScrubber, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
+import { makeScrubber, makeWait, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
 import {
   type Connector,
   type Delivery,
@@ -39,6 +39,8 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   const memory = new Map(Object.entries(played.memory));
   let isCodeTaken = false;
   const signal = new AbortController().signal;
+  const step = (name: string) => void steps.push(name);
+  const wait = makeWait({ step, pause: async () => undefined });
   const visit: Visit<Record<string, unknown>> = {
     settings,
     http: openHttp({
@@ -47,6 +49,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
       now: () => played.now,
       signal,
       slot: async () => undefined,
+      wait,
       trace: (line) => trace.push(line),
     }),
     memory: memoryOf(memory),
@@ -59,7 +62,8 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
       if (played.code === undefined) throw new ProviderFailure("code", "nobody entered a code in time");
       return played.code;
     },
-    step: (name) => steps.push(name),
+    wait,
+    step,
     now: played.now,
     signal,
   };

@@ -100,6 +100,7 @@ describe("values are those that the utility published", () => {
     ["session", "hour"],
     ["flaky", "hour"],
     ["exchange", "hour"],
+    ["busy", "hour"],
   ] as const)("%s, by %s, over the night in October", async (username, granularity) => {
     const lines = (await truth(username, granularity)).slice(0, 2);
     expect(lines.length).toBeGreaterThan(0);
@@ -172,10 +173,9 @@ describe("what stands in the way is told as what it is", () => {
     ["changed", "credentials", "credentials_refused"],
     ["locked", "credentials", "credentials_refused"],
     ["consent", "consent", "consent_expired"],
-    ["captcha", "consent", "consent_expired"],
+    ["captcha", "person", "person_needed"],
     ["maintenance", "unreachable", "provider_unreachable"],
     ["error", "unreachable", "provider_unreachable"],
-    ["busy", "busy", "checking"],
     ["labels", "changed", "page_changed"],
     ["translated", "changed", "page_changed"],
     ["ended", "ended", "contract_ended"],
@@ -193,6 +193,17 @@ describe("what stands in the way is told as what it is", () => {
     expect(await stored((await sourcesOf(id)).get(line!.meter)!)).toEqual([]);
   });
 
+  test("a utility that wants to be left alone for an hour: the run ends, and the next one begins then", async () => {
+    const fault = { kind: "busy", username: "kund0001", seconds: 3_600 };
+    const { json } = await utility.order("POST", "/control/faults", fault);
+    const id = await connect("kund0001", "sol-0001");
+    await runAll();
+    const view = await connection(id);
+    expect(view).toMatchObject({ failure: "busy", state: "checking" });
+    expect(Date.parse(view.next_run) - now).toBeGreaterThanOrEqual(3_600_000);
+    await utility.order("DELETE", `/control/faults/${json.id}`);
+  });
+
   test("nobody answers", async () => {
     const id = await connect("demo", "demo", "http://127.0.0.1:9");
     await runAll();
@@ -201,17 +212,21 @@ describe("what stands in the way is told as what it is", () => {
 });
 
 describe("a code", () => {
-  const withCode = async (code: string) => {
+  const withCodes = async (...codes: string[]) => {
     const id = await connect("code");
     await world.collector.step();
-    await expect.poll(async () => (await connection(id)).state).toBe("waiting_for_code");
-    await world.ask("POST", `/connections/${id}/code`, { code });
+    for (const [i, code] of codes.entries()) {
+      const asked = i === 0 ? "Enter the code" : "Älvdal Energi says that the code was wrong";
+      await expect.poll(async () => (await connection(id)).code?.prompt, { timeout: 5_000 }).toContain(asked);
+      await world.ask("POST", `/connections/${id}/code`, { code });
+      await expect.poll(async () => (await connection(id)).code, { timeout: 5_000 }).toBeNull();
+    }
     await world.collector.idle();
     return id;
   };
 
   test("is asked for, and the session is kept for the next run", async () => {
-    const id = await withCode("123456");
+    const id = await withCodes("123456");
     expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
     await world.ask("POST", `/connections/${id}/run`);
     await runAll();
@@ -219,8 +234,13 @@ describe("a code", () => {
     expect((await lastRun(id)).steps.map(({ name }: { name: string }) => name)).not.toContain("log in");
   });
 
-  test("that is wrong is told", async () => {
-    const id = await withCode("654321");
+  test("that is wrong is asked for again", async () => {
+    const id = await withCodes("654321", "123456");
+    expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
+  });
+
+  test("that is wrong three times ends the login, and says so", async () => {
+    const id = await withCodes("654321", "654322", "654323");
     expect(await connection(id)).toMatchObject({ state: "waiting_for_code", failure: "code" });
   });
 });

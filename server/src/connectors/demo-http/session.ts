@@ -1,4 +1,9 @@
-import { type HttpAnswer, ProviderFailure, type Visit } from "../../collection/connector.ts";
+import {
+  type FailureKind,
+  type HttpAnswer,
+  ProviderFailure,
+  type Visit,
+} from "../../collection/connector.ts";
 import { alertOf, changed, formOf, headingOf } from "./page.ts";
 
 /** What a customer enters. */
@@ -12,9 +17,20 @@ const refusals = new Set([
   "Fel användarnamn eller lösenord.",
   "Kontot är spärrat efter för många felaktiga försök. Ring kundtjänst.",
 ]);
-/** Pages that only a person passes. */
-const forPeople = new Set(["Visa att du är en människa", "Nya villkor för Mina sidor"]);
+/** Pages that only a person passes, by their headings. */
+const forPeople: ReadonlyMap<string, FailureKind> = new Map([
+  ["Visa att du är en människa", "person"],
+  ["Nya villkor för Mina sidor", "consent"],
+]);
 const cookie = "session";
+const codePrompt = {
+  en: "Enter the code of six digits that Älvdal Energi has sent to your phone.",
+  sv: "Ange koden med sex siffror som Älvdal Energi har skickat till din telefon.",
+};
+const codePromptAgain = {
+  en: "Älvdal Energi says that the code was wrong. Enter the code of six digits that it has sent to your phone.",
+  sv: "Älvdal Energi säger att koden var fel. Ange koden med sex siffror som har skickats till din telefon.",
+};
 
 /** The customer pages of one visit: logs in when it must. */
 export class Pages {
@@ -77,20 +93,18 @@ export class Pages {
     await memory.set(cookie, http.cookie(cookie, settings.url) ?? null);
   }
 
+  /** The utility takes three codes of a login, then it wants the password again. */
   async #enterCode(): Promise<void> {
-    const page = seen(await this.#ask("/code")).text();
-    filled(page, "/code", { code: "" });
-    const code = await this.#visit.askCode({
-      en: "Enter the code of six digits that Älvdal Energi has sent to your phone.",
-      sv: "Ange koden med sex siffror som Älvdal Energi har skickat till din telefon.",
-    });
-    const answer = await this.#post("/code", filled(page, "/code", { code }));
-    if (leadsTo(answer, "/overview")) return;
-    const text = answer.text();
-    if (leadsTo(answer, "/login") || alertOf(text) === "Fel kod.") {
-      throw new ProviderFailure("code", "the code is wrong or too old");
+    let page = seen(await this.#ask("/code")).text();
+    for (let wrong = 0; ; wrong++) {
+      filled(page, "/code", { code: "" });
+      const code = await this.#visit.askCode(wrong === 0 ? codePrompt : codePromptAgain);
+      const answer = await this.#post("/code", filled(page, "/code", { code }));
+      if (leadsTo(answer, "/overview")) return;
+      if (leadsTo(answer, "/login")) throw new ProviderFailure("code", "the code is wrong or too old");
+      page = seen(answer).text();
+      if (alertOf(page) !== "Fel kod.") throw changed("an unknown answer to the code", page);
     }
-    throw changed("an unknown answer to the code", text);
   }
 }
 
@@ -110,9 +124,9 @@ function refusalOf(answer: HttpAnswer): ProviderFailure {
   const message = alertOf(text) ?? "";
   if (answer.status === 403) return new ProviderFailure("unreachable", "the form of the login was too old");
   if (refusals.has(message)) return new ProviderFailure("credentials", message);
-  if (forPeople.has(headingOf(text) ?? "")) {
-    return new ProviderFailure("consent", `a person has to pass a page first: ${headingOf(text)}`);
-  }
+  const heading = headingOf(text) ?? "";
+  const kind = forPeople.get(heading);
+  if (kind !== undefined) return new ProviderFailure(kind, `a person has to pass a page first: ${heading}`);
   return changed("an unknown answer to the login", text);
 }
 
