@@ -91,6 +91,8 @@ export interface ProviderLimits {
   atOnce: number;
   /** The same question is refused within so many hours after it was answered. */
   repeatHours?: number;
+  /** Tighter limits of some requests, by the name that `HttpRequest.limit` gives: requests a minute. */
+  named?: Readonly<Record<string, number>>;
 }
 
 /** One run at the provider. */
@@ -153,6 +155,8 @@ export interface HttpRequest {
   bytesMax?: number;
   /** 60 s by default. */
   timeoutMs?: number;
+  /** One of `ProviderLimits.named`, which holds for this request beside that of all. */
+  limit?: string;
   /** Answers of every status are returned, at once. */
   anyStatus?: boolean;
 }
@@ -297,6 +301,8 @@ export function connector<Shape extends SettingsShape>(description: Connector<Sh
   if (description.types.length === 0 || description.granularities.length === 0) {
     fail("types and granularities must not be empty");
   }
-  if (!(limits.perMinute >= 1 && limits.atOnce >= 1)) fail("limits must let one request through");
+  const perMinute = [limits.perMinute, ...Object.values(limits.named ?? {})];
+  if (!perMinute.every((each) => each >= 1) || !(limits.atOnce >= 1))
+    fail("limits must let one request through");
   return description as unknown as Connector;
 }

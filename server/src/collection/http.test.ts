@@ -56,6 +56,14 @@ const failureOf = async (work: Promise<unknown>): Promise<ProviderFailure> => {
 };
 
 describe("requests of a visit", () => {
+  test("name the tighter limit that they fall under", async () => {
+    const limits: (string | undefined)[] = [];
+    const { http } = open({ slot: async (limit) => void limits.push(limit) });
+    await http.send(at);
+    await http.send(at, { limit: "token" });
+    expect(limits).toEqual([undefined, "token"]);
+  });
+
   test("keep cookies, follow redirects after a form, and take a place for each hop", async () => {
     handle = (request, response) => {
       if (request.url === "/login") {

@@ -31,8 +31,11 @@ export interface HttpOptions {
   scrubber: Scrubber;
   now(): number;
   signal: AbortSignal;
-  /** Waits until the provider bears a further request. @throws ProviderFailure `busy` when that takes too long */
-  slot(): Promise<void>;
+  /**
+   * Waits until the provider bears a further request, see `HttpRequest.limit`.
+   * @throws ProviderFailure `busy` when that takes too long
+   */
+  slot(limit: string | undefined): Promise<void>;
   /** Waits for a provider that is busy, see `Visit.wait`; without it nobody waits. */
   wait?(seconds: number): Promise<void>;
   trace?(line: TraceLine): void;
@@ -116,7 +119,7 @@ async function patiently(
 }
 
 async function exchange(hop: Hop, request: HttpRequest, options: HttpOptions): Promise<EgressAnswer> {
-  await options.slot();
+  await options.slot(request.limit);
   const { url, method, headers, body } = hop;
   const at = options.now();
   const elapsed = stopwatch();

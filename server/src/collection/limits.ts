@@ -7,13 +7,28 @@ const burstMs = 10_000;
 /** A request that would wait for longer is not sent. */
 const waitMsMax = 300_000;
 
+/** A limit of requests, and the name under which places are given out. */
+export interface Limit {
+  name: string;
+  perMinute: number;
+}
+
+/** The limits that a request to a provider falls under, the tighter one first: who waits for it takes no other place. */
+export function limitsOf({ name, limits }: Connector, named: string | undefined): Limit[] {
+  const tighter = named === undefined ? undefined : limits.named?.[named];
+  return [
+    ...(tighter === undefined ? [] : [{ name: `${name} ${named}`, perMinute: tighter }]),
+    { name, perMinute: limits.perMinute },
+  ];
+}
+
 /**
  * Takes the next free place among the requests to a provider, over all processes; returns how many milliseconds to wait
  * for it.
  * @throws ProviderFailure `busy` when others have taken all places of the next minutes
  */
-export async function takeSlot(db: Db, { name, limits }: Connector, now: number): Promise<number> {
-  const stepMs = 60_000 / limits.perMinute;
+export async function takeSlot(db: Db, { name, perMinute }: Limit, now: number): Promise<number> {
+  const stepMs = 60_000 / perMinute;
   const { slot } = await db.one<{ slot: number }>(sql`
     insert into provider_state as s (provider, next_slot)
     values (${name}, ${new Date(now - burstMs + stepMs)})

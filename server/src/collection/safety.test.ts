@@ -5,7 +5,7 @@ import { claimDue, failuresToClose } from "./claim.ts";
 import { type Connector, ProviderFailure } from "./connector.ts";
 import { fingerprint } from "./credentials.ts";
 import { type CollectionWorld, collectionWorld, meterFound } from "./harness.ts";
-import { mayAsk, takeSlot } from "./limits.ts";
+import { type Limit, limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { makeCollector } from "./worker.ts";
 
 let world: CollectionWorld;
@@ -85,7 +85,12 @@ test("workers of several processes never run more of a provider at once than it 
 
 test("requests of all processes share the places of a provider", async () => {
   const { api, connector } = world;
-  const narrow = { ...connector, name: "narrow", limits: { perMinute: 60, atOnce: 1 } };
+  const limits = { perMinute: 60, atOnce: 1, named: { token: 2 } };
+  const [narrow] = limitsOf({ ...connector, name: "narrow", limits }, undefined) as [Limit];
+  expect(limitsOf({ ...connector, name: "narrow", limits }, "token")).toEqual([
+    { name: "narrow token", perMinute: 2 },
+    narrow,
+  ]);
   const now = api.clock.now();
   const waits = await Promise.all(Array.from({ length: 30 }, () => takeSlot(api.db, narrow, now)));
   // Ten seconds' worth may go together, then one a second.

@@ -5,7 +5,7 @@ import { type Claimed, LostConnection } from "./claim.ts";
 import { type Connector, type Memory, ProviderFailure, type Visit, type Words } from "./connector.ts";
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
 import { openHttp, type TraceLine } from "./http.ts";
-import { mayAsk, takeSlot } from "./limits.ts";
+import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { makeScrubber, type Scrubber } from "./scrub.ts";
 import { waitForCode } from "./state.ts";
 
@@ -74,9 +74,11 @@ export async function openVisit(
     scrubber,
     now: clock.now,
     signal,
-    async slot() {
-      await pause(await takeSlot(deps.db, connector, clock.now()), signal);
-      signal.throwIfAborted();
+    async slot(limit) {
+      for (const each of limitsOf(connector, limit)) {
+        await pause(await takeSlot(deps.db, each, clock.now()), signal);
+        signal.throwIfAborted();
+      }
     },
     wait,
     trace(line) {
