@@ -1,5 +1,6 @@
 import type { Connector } from "../collection/connector.ts";
 import { demoHttp } from "./demo-http/connector.ts";
+import { eloverblik } from "./eloverblik/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [demoHttp];
+export const connectors: readonly Connector[] = [demoHttp, eloverblik];
