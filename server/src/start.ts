@@ -1,3 +1,4 @@
+import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import { checkRole, type Database, migrateDatabase, openDatabase, openPool, portsOf } from "./database.ts";
@@ -14,9 +15,15 @@ export interface RunningServer {
   /** Where this machine reaches it, without a trailing slash. */
   url: string;
   deps: Deps;
+  /** What answers, for requests without a network. */
+  app: FastifyInstance;
   database: Database;
   /** Nobody can log in yet. */
   isEmpty: boolean;
+  /** Begins to collect, with `isCollectionHeld`. */
+  collect(): void;
+  /** Something to end before all that was started until now. */
+  atEnd(end: () => Promise<void>): void;
   /** Ends it in order: requests, jobs, connections, the embedded database. Repeating waits for the same end. */
   stop(): Promise<void>;
 }
@@ -24,6 +31,8 @@ export interface RunningServer {
 export interface StartOptions {
   /** Take the next free port when the configured one is taken, of so many. */
   portsTried?: number;
+  /** Collect only when told to: the provider is started later. */
+  isCollectionHeld?: boolean;
 }
 
 const drainMs = 10_000;
@@ -66,13 +75,17 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     ends.push(() => app.close());
     const url = await listen(app, config, options.portsTried ?? 1);
     settings.publicUrl = config.publicUrl ?? url;
-    if (config.role !== "web") {
-      await jobs.work(jobKinds, deps);
+    const collect = () => {
       const collector = startCollecting(deps, connectors);
       ends.push(() => collector.stop());
+    };
+    if (config.role !== "web") {
+      await jobs.work(jobKinds, deps);
+      if (options.isCollectionHeld !== true) collect();
     }
     log.info({ url, version, role: config.role, database: database.place }, "listening");
-    return { url, deps, database, isEmpty: await hasNoAccounts(db), stop };
+    const atEnd = (end: () => Promise<void>) => void ends.push(end);
+    return { url, deps, app, database, isEmpty: await hasNoAccounts(db), collect, atEnd, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -15,3 +15,16 @@ test("it runs as fast as it is told to, from where it stands, and never back", (
   clock.set({ now: 1000 });
   expect(clock.now()).toBe(2_000_000);
 });
+
+test("one that catches up is never ahead of the machine, and keeps its pace then", () => {
+  let wall = 1_000_000;
+  const clock = simulatedClock(900_000, { speed: 100, wall: () => wall, catchesUp: true });
+  wall += 500;
+  expect(clock.now()).toBe(950_000);
+  wall += 1_000;
+  expect(clock.now()).toBe(1_001_500);
+  wall += 7;
+  expect(clock.now()).toBe(1_001_507);
+  clock.set({ now: 5_000_000 });
+  expect(clock.now()).toBe(1_001_507);
+});

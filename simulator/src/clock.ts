@@ -10,10 +10,19 @@ export interface SimulatedClock {
   set(change: { now?: number; speed?: number }): void;
 }
 
-/** A clock that begins at `now` and runs `speed` times as fast as `wall`. */
-export function simulatedClock(now: number, { speed = 1, wall = Date.now } = {}): SimulatedClock {
+/**
+ * A clock that begins at `now` and runs `speed` times as fast as `wall`. With `catchesUp` it never gets ahead of
+ * `wall`: once there, it keeps its pace.
+ */
+export function simulatedClock(
+  now: number,
+  { speed = 1, wall = Date.now, catchesUp = false } = {},
+): SimulatedClock {
   let begun = { now, wall: wall(), speed };
-  const read = () => begun.now + (wall() - begun.wall) * begun.speed;
+  const read = () => {
+    const own = begun.now + (wall() - begun.wall) * begun.speed;
+    return catchesUp ? Math.min(own, wall()) : own;
+  };
   return {
     now: () => Math.floor(read()),
     wall,

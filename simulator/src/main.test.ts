@@ -28,6 +28,29 @@ test("the program says where it listens, runs faster than the day, and ends when
   expect(code).toBe(0);
 });
 
+test("with --until-input-ends it ends when its parent is gone, however that ended", async () => {
+  // A parent that is killed while its child holds the other end of the pipe.
+  const parent = spawn(
+    process.execPath,
+    [
+      "-e",
+      `const { spawn } = require("node:child_process");
+       const options = { stdio: ["pipe", "inherit", "inherit"], detached: true };
+       spawn(process.execPath, ${JSON.stringify([main, "--port", "0", "--until-input-ends"])}, options);
+       setInterval(() => undefined, 1000);`,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const lines = createInterface(parent.stdout);
+  const [first] = await once(lines, "line");
+  const url = /http:\S+/.exec(first)![0];
+  expect((await fetch(`${url}/login`)).status).toBe(200);
+  parent.kill("SIGKILL");
+  // The child holds the other end of this one, too.
+  await once(lines, "close");
+  await expect(fetch(`${url}/login`)).rejects.toThrow();
+});
+
 test.for([
   ["--port=x", "--port x"],
   ["--speed=-1", "--speed -1"],

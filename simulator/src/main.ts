@@ -11,7 +11,9 @@ const usage = `A utility company to collect from.
   --customers N      ordinary customers beside the reserved logins (20)
   --now TIME         where the clock begins, ISO 8601 (now)
   --speed N          simulated seconds per second; 100000 is a year in five minutes (1)
+  --catch-up         a clock that began in the past stops being faster when it has caught up with the machine's
   --pivot DAY        events of a year are laid out from this day on (first day of the clock's year)
+  --until-input-ends end when standard input does: whoever started this is gone
 `;
 
 const options = {
@@ -22,7 +24,9 @@ const options = {
   customers: { type: "string", default: "20" },
   now: { type: "string" },
   speed: { type: "string", default: "1" },
+  "catch-up": { type: "boolean", default: false },
   pivot: { type: "string" },
+  "until-input-ends": { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
 
@@ -50,14 +54,16 @@ async function main(): Promise<void> {
     seed: Math.floor(numberOf("seed", values.seed, [0, 2 ** 31 - 1])),
     customers: Math.floor(numberOf("customers", values.customers, [0, 9999])),
     speed: numberOf("speed", values.speed, [0, 10_000_000]),
+    catchesUp: values["catch-up"],
     ...(now !== undefined && { now }),
     ...(values.pivot !== undefined && { pivot: values.pivot }),
   });
   console.log(`Pages and API  ${simulator.url}   (log in as demo / demo)`);
   console.log(`Control        ${simulator.controlUrl}/control/clock`);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void simulator.close().then(() => process.exit(0)));
-  }
+  const end = () => void simulator.close().then(() => process.exit(0));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);
+  // Whatever becomes of the other process, kill -9 included, its end of the pipe is closed.
+  if (values["until-input-ends"]) process.stdin.resume().once("close", end);
 }
 
 await main().catch((error: Error) => {

@@ -24,6 +24,8 @@ export interface UtilityOptions {
   now?: number;
   /** Simulated seconds per second; 1 when absent. */
   speed?: number;
+  /** The clock never gets ahead of the machine's. */
+  catchesUp?: boolean;
   /** `YYYY-MM-DD`: events of a year are laid out from this day on; the first day of the clock's year when absent. */
   pivot?: string;
   /** The machine's clock. */
@@ -35,13 +37,14 @@ export function makeUtility({
   seed = 1,
   customers = 20,
   speed = 1,
+  catchesUp = false,
   wall = Date.now,
   ...more
 }: UtilityOptions): Utility {
   const now = more.now ?? wall();
   const pivot = more.pivot === undefined ? pivotOf(now) : parseDay(more.pivot);
   if (pivot === undefined) throw new RangeError(`${more.pivot} is no day: write YYYY-MM-DD`);
-  const clock = simulatedClock(now, { speed, wall });
+  const clock = simulatedClock(now, { speed, wall, catchesUp });
   const world = makeWorld({ seed, customers, pivot });
   const faults = faultBook(clock);
   for (const { username, situation } of world.customers.values()) {

@@ -26,6 +26,8 @@ import { printInvoice } from "./print-invoice.ts";
 import { type DemoValues, demoValues } from "./values.ts";
 import { type Building, type Customer, type DemoMeter, demoCustomers } from "./world.ts";
 
+export { connectUtility } from "./collection.ts";
+
 /** How to get into the demo, and objects worth a first look. Kept in the data folder, for its owner alone. */
 export interface DemoAccess {
   username: string;
