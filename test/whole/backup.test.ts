@@ -12,7 +12,7 @@ let running: ServerProcess;
 let written: { rows: number; tables: Record<string, { rows: number; sha256: string }> };
 
 beforeAll(async () => {
-  running = await server(["demo", "--data-dir", from, "--port", "0"]);
+  running = await server(["demo", "--no-utility", "--data-dir", from, "--port", "0"]);
   written = await metertreeJson(["backup", file, "--data-dir", from]);
 });
 afterAll(async () => {

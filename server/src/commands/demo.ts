@@ -16,15 +16,18 @@ export function registerDemo(program: Command): void {
   const command = program
     .command("demo")
     .description("start a server with demo data and a utility, in the folder data-demo unless told otherwise")
-    .option("--day-seconds <number>", "how long a day takes at the utility (60)", secondsOf, 60);
+    .option("--day-seconds <number>", "how long a day takes at the utility (60)", secondsOf, 60)
+    .option("--no-utility", "only the data: nothing is collected, nothing changes by itself");
   addConfigFlags(command, "server").action(async (options: Record<string, unknown>) => {
     const read = configOf(options, "server", defaults);
     const config = { ...read, egressAllow: [...read.egressAllow, utilityAddress] };
-    const daySeconds = options.daySeconds as number;
+    const { daySeconds, utility } = options as { daySeconds: number; utility: boolean };
     await serve(config, { portsTried, isCollectionHeld: true }, async (server) => {
       const { fillDemo } = await import("../demo/demo.ts");
       const access = await fillDemo(server.deps);
-      tell(greeting(server, config, access));
+      const said = greeting(server, config, access);
+      if (!utility) return `${said}\nCtrl-C stops everything.`;
+      tell(said);
       return collect(server, access, daySeconds);
     });
   });
