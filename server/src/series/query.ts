@@ -78,7 +78,8 @@ async function blocksFor(
   }
 }
 
-function spansOf(grids: readonly Grid[]): { first: number; last: number }[] {
+/** Runs of blocks that grids need: neighbouring ones together. */
+export function spansOf(grids: readonly Grid[]): { first: number; last: number }[] {
   const spans: { first: number; last: number }[] = [];
   for (const grid of grids.toSorted((a, b) => a.firstPeriod - b.firstPeriod)) {
     const last = spans.at(-1);
@@ -98,7 +99,7 @@ interface GridPart {
 }
 
 /** What each block has to give; found once per period, as thousands of blocks have the same one. */
-function partsByPeriod(grids: Question["grids"]): (period: number) => readonly GridPart[] {
+export function partsByPeriod(grids: Question["grids"]): (period: number) => readonly GridPart[] {
   const known = new Map<number, GridPart[]>();
   return (period) => {
     let parts = known.get(period);

@@ -10,6 +10,7 @@ export { type Grid, gridOf, pointsAtMost, pointsOf } from "./grid.ts";
 export { type Revision, revisionsOf } from "./history.ts";
 export { ingest, ingestIn, refused } from "./ingest.ts";
 export { consumptionMetrics, costNames, defaultMetric, type Metric, metrics } from "./metric.ts";
+export { missingIn, type Presence, type Range } from "./presence.ts";
 export { type Answer, type Member, query, querySum, type StoredMeter, type SumAnswer } from "./query.ts";
 export {
   type BlockPlace,
