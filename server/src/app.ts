@@ -2,6 +2,7 @@ import { accountEndpoints } from "./accounts/api.ts";
 import { collectionEndpoints } from "./collection/api.ts";
 import { tidyCollectionJob } from "./collection/collection.ts";
 import type { Connector } from "./collection/connector.ts";
+import { completenessEndpoints } from "./completeness/api.ts";
 import { connectors } from "./connectors/all.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
@@ -37,6 +38,7 @@ export const endpointsWith = (known: readonly Connector[]): readonly Endpoint[] 
   ...webhookEndpoints,
   ...exportEndpoints,
   ...collectionEndpoints(known),
+  ...completenessEndpoints(known),
 ];
 
 export { connectors };

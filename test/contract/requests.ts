@@ -177,6 +177,14 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
     query: `connection._id=${idAt("connection._id")}&account._id=${idAt("account._id")}`,
   }),
   "PUT /issues/:id": () => ({ body: { acknowledged: true } }),
+  ...Object.fromEntries(
+    ["GET /completeness", "GET /completeness/summary"].map((name) => [
+      name,
+      (idAt: IdAt) => ({
+        query: `account=${idAt("account")}&tree_structure_ids=${idAt("tree_structure_ids")}&meters=${idAt("meters")}`,
+      }),
+    ]),
+  ),
   "POST /accounts/:id/structure": () => ({ body: { structure: "classic" } }),
   "POST /inbox_rules": (idAt) => ({ body: inboxRule(idAt) }),
   "PUT /inbox_rules/:id": (idAt) => ({ body: inboxRule(idAt) }),

@@ -26,6 +26,8 @@ afterAll(() => api.close());
 
 /** Open to everybody by their nature: what stands in an open channel is public. */
 const openToAll = new Set(["GET /open_channels", "GET /open_channels/:id/meters", "POST /sessions"]);
+/** Lists that are asked about what their ids name, and do not filter by them. */
+const naming = new Set(["GET /completeness"]);
 /** Places that name whom to give something to: that may be anybody. */
 const receivers = new Set(["holder", "subscriber"]);
 
@@ -168,7 +170,7 @@ describe("ids of others", () => {
     answer: Answer,
     { foreign, about }: { foreign: readonly string[]; about: string },
   ): void {
-    if (endpoint.list === true && !endpoint.path.includes(":")) {
+    if (endpoint.list === true && !endpoint.path.includes(":") && !naming.has(nameOf(endpoint))) {
       expect(answer.json, about).toMatchObject({ code: 200, count: 0 }); // a filter: nothing is below it
       return;
     }

@@ -2,10 +2,25 @@
  * Collection: connections with providers and what they bring. The second door, `connector.ts`, is what connectors are
  * made with.
  */
+
+export type { Connection } from "./connection.ts";
+export type { Connector } from "./connector.ts";
+export { type ConnectionState, type StateMeaning, stateMeanings } from "./consequence.ts";
 export { secretsIn } from "./credentials.ts";
+export type { Cursor } from "./cursor.ts";
 export { type Exchange, openHttp, type TraceLine } from "./http.ts";
 export { tidyCollectionJob } from "./jobs.ts";
 export { watchCollection } from "./metrics.ts";
+export {
+  type AskedAgain,
+  askedAgain,
+  type MeterOutlook,
+  nextRunOf,
+  type Outlook,
+  outlooksOf,
+  usuallyAt,
+} from "./outlook.ts";
+export { wordsIn } from "./provider.ts";
 export { makeScrubber } from "./scrub.ts";
 export { makeWait } from "./visit.ts";
 export { makeCollector, startCollecting } from "./worker.ts";

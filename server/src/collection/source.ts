@@ -73,7 +73,8 @@ export async function sourcesToCollect(db: Queryable, connectionId: string): Pro
 
 const dayMs = 86_400_000;
 
-function instantsOf({ from, to }: Bounds, zone: string): { from: number | null; to: number | null } {
+/** The days of a holder as instants. */
+export function instantsOf({ from, to }: Bounds, zone: string): { from: number | null; to: number | null } {
   const start = (day: string | null) =>
     day === null ? null : calendarStart(zone, Date.parse(`${day}T00:00:00Z`) / dayMs, "day");
   return { from: start(from), to: start(to) };

@@ -159,6 +159,18 @@ async function askGaps(
   }
 }
 
+/** From when on gaps may be asked for again that begin at `from` or later; null: they lie too far back to be asked for. */
+export function gapsTried(
+  { gapsAsked, oldGapsAsked }: Pick<Cursor, "gapsAsked" | "oldGapsAsked">,
+  now: number,
+): { from: number; at: number | null }[] {
+  return [
+    { from: Number.NEGATIVE_INFINITY, at: null },
+    { from: now - oldGapDays * day, at: oldGapsAsked === null ? now : oldGapsAsked + 7 * day },
+    { from: now - recentGapDays * day, at: gapsAsked === null ? now : gapsAsked + day },
+  ];
+}
+
 /** Periods of which nothing is stored, exactly. */
 async function gapsOf(
   db: Queryable,

@@ -8,6 +8,13 @@ export {
   seenRoots,
 } from "./access.ts";
 export { type InboxMeter, inboxAfter, inboxOf, takeActivated, wantedRoots } from "./collecting.ts";
+export {
+  type ActiveReference,
+  activeReferences,
+  setComplained,
+  stillActive,
+  wantedAfter,
+} from "./complained.ts";
 export { type CreateOptions, createMeters, type MadeMeter, type NewMeter } from "./create.ts";
 export { removeMeters } from "./erase.ts";
 export { type Meter, metersById, ownMeter, type PathStep, type Places } from "./meter.ts";

@@ -9,7 +9,14 @@ export { refusals } from "./check.ts";
 export { type Grid, gridOf, pointsAtMost, pointsOf } from "./grid.ts";
 export { type Revision, revisionsOf } from "./history.ts";
 export { ingest, ingestIn, refused } from "./ingest.ts";
-export { consumptionMetrics, costNames, defaultMetric, type Metric, metrics } from "./metric.ts";
+export {
+  consumptionMetrics,
+  costNames,
+  defaultMetric,
+  estimatedFrom,
+  type Metric,
+  metrics,
+} from "./metric.ts";
 export { missingIn, type Presence, type Range } from "./presence.ts";
 export { type Answer, type Member, query, querySum, type StoredMeter, type SumAnswer } from "./query.ts";
 export {
