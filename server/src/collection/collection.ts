@@ -8,7 +8,7 @@ export type { Connector } from "./connector.ts";
 export { type ConnectionState, type StateMeaning, stateMeanings } from "./consequence.ts";
 export { secretsIn } from "./credentials.ts";
 export type { Cursor } from "./cursor.ts";
-export { type Exchange, openHttp, type TraceLine } from "./http.ts";
+export { openHttp, type TraceLine } from "./http.ts";
 export { tidyCollectionJob } from "./jobs.ts";
 export { watchCollection } from "./metrics.ts";
 export {
@@ -21,6 +21,6 @@ export {
   usuallyAt,
 } from "./outlook.ts";
 export { wordsIn } from "./provider.ts";
-export { makeScrubber } from "./scrub.ts";
+export { makeScrubber, writings } from "./scrub.ts";
 export { makeWait } from "./visit.ts";
 export { makeCollector, startCollecting } from "./worker.ts";

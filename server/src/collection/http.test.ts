@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { makeEgress } from "../platform/egress/egress.ts";
 import { type Http, ProviderFailure } from "./connector.ts";
-import { type Exchange, type HttpOptions, openHttp, type TraceLine } from "./http.ts";
+import { type HttpOptions, openHttp, type TraceLine } from "./http.ts";
 import { makeScrubber } from "./scrub.ts";
 
 /** A server that does what a test says, at two addresses that are different origins. */
@@ -163,13 +163,10 @@ describe("requests of a visit", () => {
     await expect(open({ signal: controller.signal }).http.send(at)).rejects.toThrow("stopped");
   });
 
-  test("are traced without secrets and recorded whole", async () => {
-    const recorded: Exchange[] = [];
-    const { http, trace } = open({ record: (exchange) => void recorded.push(exchange) });
+  test("are traced without secrets", async () => {
+    const { http, trace } = open();
     const query = { access_token: "abc", name: "hunter2 secret", day: "2026-01-01" };
     await http.send(`${at}/data`, { query });
     expect(trace[0]?.url).toBe(`${at}/data?access_token=********&name=********&day=2026-01-01`);
-    expect(recorded).toMatchObject([{ method: "GET", answer: { status: 200 } }]);
-    expect(recorded[0]?.url).toContain("abc");
   });
 });

@@ -16,15 +16,6 @@ export interface TraceLine {
   bytes: number;
 }
 
-/** One exchange, whole and with its secrets: for whoever records the talk of a connector. */
-export interface Exchange {
-  method: string;
-  url: string;
-  headers: Readonly<Record<string, string>>;
-  body: string | Uint8Array | undefined;
-  answer: EgressAnswer;
-}
-
 export interface HttpOptions {
   egress: Pick<Egress, "request">;
   /** Learns cookies, which are secrets. */
@@ -39,7 +30,6 @@ export interface HttpOptions {
   /** Waits for a provider that is busy, see `Visit.wait`; without it nobody waits. */
   wait?(seconds: number): Promise<void>;
   trace?(line: TraceLine): void;
-  record?(exchange: Exchange): void;
 }
 
 const redirectsUsual = 5;
@@ -148,7 +138,6 @@ async function exchange(hop: Hop, request: HttpRequest, options: HttpOptions): P
       bytes: answer?.body.length ?? 0,
     });
   }
-  options.record?.({ method, url: url.href, headers, body, answer });
   return answer;
 }
 

@@ -17,7 +17,9 @@ export function makeScrubber(values: readonly string[] = []): Scrubber {
   const known = new Set<string>();
   let forms: string[] = [];
   const add = (...more: readonly string[]) => {
-    for (const value of more) for (const form of formsOf(value)) known.add(form);
+    const fresh = more.filter((value) => !known.has(value));
+    if (fresh.length === 0) return;
+    for (const value of fresh) for (const form of formsOf(value)) known.add(form);
     // Longest first: a short secret may be part of a longer one.
     forms = [...known].sort((a, b) => b.length - a.length);
   };
@@ -30,21 +32,51 @@ export function makeScrubber(values: readonly string[] = []): Scrubber {
 
 function formsOf(value: string): string[] {
   if (value.length < charsMin || value === mask) return [];
-  const encoded = encodeURIComponent(value.toWellFormed());
-  const bytes = Buffer.from(value);
-  const forms = [
-    value,
-    encoded,
-    encoded.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-    new URLSearchParams({ v: value }).toString().slice(2),
-    JSON.stringify(value).slice(1, -1),
-    value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;"),
-    bytes.toString("hex"),
-    bytes.toString("base64url"),
-    ...base64Forms(bytes),
-  ];
+  const forms = [...writings.map((write) => write(value)), ...base64Forms(Buffer.from(value))];
   return forms.filter((form) => form.length >= charsMin);
 }
+
+const lowerCodes = (text: string) => text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase());
+const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
+const escapedAscii = (text: string) =>
+  escaped(text).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const inForm = (text: string) => new URLSearchParams({ v: text }).toString().slice(2);
+
+/** How templates write the signs of HTML: quotes, apostrophes, and what is not ASCII. */
+const inHtml = ['"', "&quot;", "&#34;"].flatMap((quote) =>
+  ["'", "&#39;", "&#039;", "&#x27;", "&apos;"].flatMap((apostrophe) =>
+    [(char: string) => char, (char: string) => `&#${char.codePointAt(0)};`].map(
+      (write) => (text: string) =>
+        text
+          .replaceAll("&", "&amp;")
+          .replaceAll("<", "&lt;")
+          .replaceAll(">", "&gt;")
+          .replaceAll('"', quote)
+          .replaceAll("'", apostrophe)
+          .replace(/[^\0-~]/gu, write),
+    ),
+  ),
+);
+
+/**
+ * How protocols write a text: as it is, in addresses, forms, JSON and HTML, in hexadecimal digits. Base64 is not among
+ * them, since there it depends on what stands beside the text.
+ */
+export const writings: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => encodeURIComponent(text.toWellFormed()),
+  (text) => lowerCodes(encodeURIComponent(text.toWellFormed())),
+  inForm,
+  (text) => lowerCodes(inForm(text)),
+  escaped,
+  (text) => escaped(text).replaceAll("/", "\\/"),
+  escapedAscii,
+  (text) => escapedAscii(text).replaceAll("/", "\\/"),
+  ...inHtml,
+  (text) => Buffer.from(text).toString("hex"),
+  (text) => Buffer.from(text).toString("hex").toUpperCase(),
+  (text) => Buffer.from(text).toString("base64url"),
+];
 
 /**
  * Base64 of the value at each of the three places that it can have in a longer text, such as `user:password`: without

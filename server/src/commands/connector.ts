@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Connector } from "../collection/connector.ts";
 import { Problem } from "../platform/problem.ts";
+import type { RecordWords } from "./connector-record.ts";
 
 /** `metertree connector …`: the tools of a connector's author. */
 export function registerConnector(program: Command): void {
@@ -13,7 +14,33 @@ export function registerConnector(program: Command): void {
     .action(async (names: string[]) => {
       process.exitCode = await testConnectors(names);
     });
+  connector
+    .command("record <name>")
+    .description("run a connector against its provider, and write what was said as a case without secrets")
+    .requiredOption("--settings <file>", "JSON with what a customer enters")
+    .option("--case <name>", "name of the case", "recorded")
+    .option("--about <text>", "what the case shows")
+    .option("--days <number>", "days of values to ask for", "2")
+    .option("--meters <number>", "meters to ask values of", "2")
+    .option("--zone <zone>", "time zone of meters that say none", "UTC")
+    .option("--now <time>", "time of the visit, where it is not that of this machine")
+    .option(
+      "--hide <text>",
+      "a text to hide, beside secrets and what is known to be personal; may be repeated",
+      repeated,
+      [],
+    )
+    .option(
+      "--keep-binary",
+      "keep files that cannot be searched for secrets, such as XLSX and PDF: look into them first",
+    )
+    .action(async (name: string, words: RecordWords) => {
+      const { recordConnector } = await import("./connector-record.ts");
+      process.exitCode = await recordConnector((await chosen([name]))[0]!, words);
+    });
 }
+
+const repeated = (value: string, before: string[]) => [...before, value];
 
 async function testConnectors(names: readonly string[]): Promise<number> {
   const { checkConnector, folderOf, gradeOf, readQuality } = await import(

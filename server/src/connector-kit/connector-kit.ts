@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 export { type Check, checkConnector } from "./contract.ts";
 export { criteria, gradeOf, readQuality } from "./quality.ts";
+export { recordCase } from "./record-case.ts";
 
 /** The folder of a connector. */
 export function folderOf(connectorName: string): string {

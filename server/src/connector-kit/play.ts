@@ -3,9 +3,11 @@ import { makeScrubber, makeWait, openHttp, secretsIn, type TraceLine } from "../
 import {
   type Connector,
   type Delivery,
+  type FoundMeter,
   type Memory,
   ProviderFailure,
   type Visit,
+  type Wanted,
 } from "../collection/connector.ts";
 import type { ConnectorCase, Expected } from "./case-file.ts";
 import { playerOf } from "./player.ts";
@@ -68,7 +70,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
     signal,
   };
   const told: Told = { asked, memory: {} };
-  const failure = await collectInto(told, { connector, visit, played });
+  const failure = await collectInto(told, { connector, visit, asking: { ...played, found: [] } });
   told.memory = Object.fromEntries(memory);
   const problems = [...player.complaints(), ...differences(told, played.expected)];
   if (played.code !== undefined && !isCodeTaken) problems.push("the code of the case was never asked for");
@@ -76,7 +78,8 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   return { told, failure, problems };
 }
 
-function memoryOf(kept: Map<string, string>): Memory {
+/** A memory that lasts for one run. */
+export function memoryOf(kept: Map<string, string>): Memory {
   return {
     get: (key) => kept.get(key),
     async set(key, value) {
@@ -86,23 +89,34 @@ function memoryOf(kept: Map<string, string>): Memory {
   };
 }
 
-/** Asks as the engine does; returns how it failed. */
-async function collectInto(
+/** What a run asks its connector for. */
+export interface Asking {
+  discover: boolean;
+  wanted: readonly Wanted[];
+  /** The meters that were found, as the connector made them. */
+  found: FoundMeter[];
+}
+
+/** Asks as the engine does, writes down what comes, and returns how it failed. */
+export async function collectInto(
   told: Told,
   {
     connector,
     visit,
-    played,
-  }: { connector: Connector; visit: Visit<Record<string, unknown>>; played: ConnectorCase },
+    asking,
+  }: { connector: Connector; visit: Visit<Record<string, unknown>>; asking: Asking },
 ): Promise<ProviderFailure | undefined> {
   try {
-    if (played.discover) {
+    if (asking.discover) {
       told.found = [];
-      for await (const meter of connector.discover(visit)) told.found.push(plain(meter));
+      for await (const meter of connector.discover(visit)) {
+        asking.found.push(meter);
+        told.found.push(plain(meter));
+      }
     }
-    if (played.wanted.length > 0) {
+    if (asking.wanted.length > 0) {
       told.deliveries = [];
-      for await (const delivery of connector.collect(visit, played.wanted)) {
+      for await (const delivery of connector.collect(visit, asking.wanted)) {
         told.deliveries.push(deliveryText(delivery));
       }
     }

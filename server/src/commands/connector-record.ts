@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { z } from "zod";
+import type { Connector, Words } from "../collection/connector.ts";
+import { systemClock } from "../platform/clock.ts";
+import { Problem } from "../platform/problem.ts";
+import { configOf } from "./options.ts";
+
+/** Options of `connector record`, as commander gives them. */
+export interface RecordWords {
+  settings: string;
+  case: string;
+  about?: string;
+  days: string;
+  meters: string;
+  zone: string;
+  now?: string;
+  hide: string[];
+  keepBinary?: boolean;
+}
+
+/** Runs a connector against its provider, and writes what was said as a case. @returns the exit code */
+export async function recordConnector(connector: Connector, words: RecordWords): Promise<number> {
+  const { folderOf, recordCase } = await import("../connector-kit/connector-kit.ts");
+  const { makeEgress } = await import("../platform/egress/egress.ts");
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(words.case)) {
+    throw new Problem("invalid", "--case must be words in lower case with dashes between them.");
+  }
+  const egress = makeEgress({ allow: configOf({}, "commands").egressAllow });
+  const stopping = new AbortController();
+  process.once("SIGINT", () => stopping.abort(new Error("stopped")));
+  try {
+    const recorded = await recordCase({
+      connector,
+      settings: settingsIn(words.settings, connector),
+      egress,
+      now: instantOf(words.now) ?? systemClock.now(),
+      signal: stopping.signal,
+      days: wholeNumber(words.days, "--days"),
+      metersMax: wholeNumber(words.meters, "--meters"),
+      zone: words.zone,
+      connectorFolder: folderOf(connector.name),
+      name: words.case,
+      about: words.about ?? `Recorded: ${words.case.replaceAll("-", " ")}.`,
+      hide: words.hide,
+      keepsBinary: words.keepBinary === true,
+      askCode,
+      show: (line) => console.log(line),
+    });
+    const { meters, values, requests, failure, problems } = recorded;
+    console.log(
+      `${requests} requests, ${meters} meters, ${values} values${failure ? `, ended by ${failure}` : ""}`,
+    );
+    for (const problem of problems) console.error(`not written: ${problem}`);
+    if (problems.length > 0) return 1;
+    console.log(
+      `written to cases/${words.case} of ${connector.name}. Read it before you commit it: names and addresses that nobody could know of are hidden with --hide "…".`,
+    );
+    return 0;
+  } finally {
+    await egress.close();
+  }
+}
+
+/**
+ * Settings from a file, as a customer would enter them.
+ * @throws Problem that names each wrong field
+ */
+function settingsIn(path: string, connector: Connector): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new Problem("invalid", `--settings ${path}: ${(error as Error).message}`);
+  }
+  const result = connector.settings.safeParse(json);
+  if (result.success) return result.data;
+  throw new Problem("invalid", `--settings ${path}:\n${z.prettifyError(result.error)}`);
+}
+
+function instantOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const at = Date.parse(text);
+  if (Number.isNaN(at)) throw new Problem("invalid", "--now must be a time such as 2026-11-01T12:00:00Z.");
+  return at;
+}
+
+function wholeNumber(text: string, option: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0) return number;
+  throw new Problem("invalid", `${option} must be a whole number above 0.`);
+}
+
+/** Asks at the terminal. */
+async function askCode(prompt: Words): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await terminal.question(`${prompt.en} `)).trim();
+  } finally {
+    terminal.close();
+  }
+}

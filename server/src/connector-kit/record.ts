@@ -1,0 +1,123 @@
+import { makeScrubber, openHttp, secretsIn } from "../collection/collection.ts";
+import type {
+  Connector,
+  FoundMeter,
+  ProviderFailure,
+  Visit,
+  Wanted,
+  Words,
+} from "../collection/connector.ts";
+import type { Egress, EgressAnswer } from "../platform/egress/egress.ts";
+import { pause } from "../platform/pause.ts";
+import { type Asking, collectInto, memoryOf, type Told } from "./play.ts";
+
+/** One exchange, whole and with its secrets. */
+export interface Exchange {
+  method: string;
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  body: string | Uint8Array | undefined;
+  /** Undefined when none came. */
+  answer: EgressAnswer | undefined;
+}
+
+export interface RecordOptions {
+  connector: Connector;
+  /** Of a customer, checked by the connector's schema. */
+  settings: Record<string, unknown>;
+  egress: Pick<Egress, "request">;
+  /** Epoch milliseconds of the visit; the time goes on from there. */
+  now: number;
+  signal: AbortSignal;
+  /** What is asked for, once the meters are found. */
+  wantedOf(found: readonly FoundMeter[]): readonly Wanted[];
+  askCode(prompt: Words): Promise<string>;
+  /** Told what happens: steps of the connector and requests. */
+  show(line: string): void;
+}
+
+/** A run as it was, with all its secrets. */
+export interface Recording {
+  connector: Connector;
+  settings: Record<string, unknown>;
+  now: number;
+  wanted: readonly Wanted[];
+  exchanges: Exchange[];
+  found: FoundMeter[];
+  codes: string[];
+  told: Told;
+  failure: ProviderFailure | undefined;
+}
+
+/** Runs a connector against its provider and keeps everything that is said, within the limits of the connector. */
+export async function record(options: RecordOptions): Promise<Recording> {
+  const { connector, settings, now, signal, show } = options;
+  const exchanges: Exchange[] = [];
+  const codes: string[] = [];
+  const asked: string[] = [];
+  const memory = new Map<string, string>();
+  const visit: Visit<Record<string, unknown>> = {
+    settings,
+    http: openHttp({
+      egress: recorded(options.egress, exchanges),
+      scrubber: makeScrubber(secretsIn(connector, settings)),
+      now: () => now,
+      signal,
+      slot: () => pause(60_000 / connector.limits.perMinute, signal),
+      trace: ({ method, url, status, bytes }) =>
+        show(`  ${method} ${url}: ${status ?? "no answer"}, ${bytes} bytes`),
+    }),
+    memory: memoryOf(memory),
+    async mayAsk(question) {
+      asked.push(question);
+      return true;
+    },
+    async askCode(prompt) {
+      const code = await options.askCode(prompt);
+      codes.push(code);
+      return code;
+    },
+    step: (name, counts) => show(counts === undefined ? name : `${name} ${JSON.stringify(counts)}`),
+    now,
+    signal,
+  };
+  const told: Told = { asked, memory: {} };
+  const asking: Asking = { discover: true, wanted: [], found: [] };
+  let failure = await collectInto(told, { connector, visit, asking });
+  if (failure === undefined) {
+    asking.discover = false;
+    asking.wanted = options.wantedOf(asking.found);
+    failure = await collectInto(told, { connector, visit, asking });
+  }
+  return {
+    connector,
+    settings,
+    now,
+    wanted: asking.wanted,
+    exchanges,
+    found: asking.found,
+    codes,
+    told,
+    failure,
+  };
+}
+
+/** A way out that keeps what goes through it. */
+function recorded(egress: Pick<Egress, "request">, exchanges: Exchange[]): Pick<Egress, "request"> {
+  return {
+    async request(url, request = {}) {
+      const { method = "GET", headers = {}, body } = request;
+      const exchange: Exchange = {
+        method,
+        url: String(url),
+        headers,
+        // The HTTP of a visit sends texts and bytes, no streams.
+        body: body as string | Uint8Array | undefined,
+        answer: undefined,
+      };
+      exchanges.push(exchange);
+      exchange.answer = await egress.request(url, request);
+      return exchange.answer;
+    },
+  };
+}
