@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { z } from "zod";
-import type { Connector, Words } from "../collection/connector.ts";
+import { type Connector, ProviderFailure, type Words } from "../collection/connector.ts";
 import { systemClock } from "../platform/clock.ts";
 import { Problem } from "../platform/problem.ts";
 import { configOf } from "./options.ts";
@@ -27,6 +27,7 @@ export async function recordConnector(connector: Connector, words: RecordWords):
     throw new Problem("invalid", "--case must be words in lower case with dashes between them.");
   }
   const egress = makeEgress({ allow: configOf({}, "commands").egressAllow });
+  const terminal = makeTerminal();
   const stopping = new AbortController();
   process.once("SIGINT", () => stopping.abort(new Error("stopped")));
   try {
@@ -44,7 +45,7 @@ export async function recordConnector(connector: Connector, words: RecordWords):
       about: words.about ?? `Recorded: ${words.case.replaceAll("-", " ")}.`,
       hide: words.hide,
       keepsBinary: words.keepBinary === true,
-      askCode,
+      askCode: terminal.askCode,
       show: (line) => console.log(line),
     });
     const { meters, values, requests, failure, problems } = recorded;
@@ -58,6 +59,7 @@ export async function recordConnector(connector: Connector, words: RecordWords):
     );
     return 0;
   } finally {
+    terminal.close();
     await egress.close();
   }
 }
@@ -91,12 +93,17 @@ function wholeNumber(text: string, option: string): number {
   throw new Problem("invalid", `${option} must be a whole number above 0.`);
 }
 
-/** Asks at the terminal. */
-async function askCode(prompt: Words): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return (await terminal.question(`${prompt.en} `)).trim();
-  } finally {
-    terminal.close();
-  }
+/** Somebody at the terminal, or a file in the place of one: each line is a code. */
+function makeTerminal(): { askCode(prompt: Words): Promise<string>; close(): void } {
+  const reader = createInterface({ input: process.stdin });
+  const lines = reader[Symbol.asyncIterator]();
+  return {
+    async askCode(prompt) {
+      process.stdout.write(`${prompt.en} `);
+      const line = await lines.next();
+      if (line.done === true) throw new ProviderFailure("code", "nobody entered a code");
+      return line.value.trim();
+    },
+    close: () => reader.close(),
+  };
 }

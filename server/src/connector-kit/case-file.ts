@@ -44,8 +44,8 @@ export const caseFile = z.strictObject({
   settings: z.record(z.string(), z.unknown()),
   now: instant,
   memory: z.record(z.string(), z.string()).default({}),
-  /** What the customer enters when a code is asked for; without it nobody enters one. */
-  code: z.string().optional(),
+  /** What the customer enters each time that a code is asked for; after the last nobody enters one. */
+  codes: z.array(z.string()).default([]),
   /** Questions that `visit.mayAsk` says no to, because they were answered a while ago. */
   answered: z.array(z.string()).default([]),
   discover: z.boolean().default(false),

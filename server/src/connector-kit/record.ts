@@ -1,4 +1,4 @@
-import { makeScrubber, openHttp, secretsIn } from "../collection/collection.ts";
+import { makeScrubber, makeWait, openHttp, secretsIn } from "../collection/collection.ts";
 import type {
   Connector,
   FoundMeter,
@@ -56,6 +56,9 @@ export async function record(options: RecordOptions): Promise<Recording> {
   const codes: string[] = [];
   const asked: string[] = [];
   const memory = new Map<string, string>();
+  const step: Visit<unknown>["step"] = (name, counts) =>
+    show(counts === undefined ? name : `${name} ${JSON.stringify(counts)}`);
+  const wait = makeWait({ step, pause: (seconds) => pause(seconds * 1000, signal) });
   const visit: Visit<Record<string, unknown>> = {
     settings,
     http: openHttp({
@@ -63,7 +66,8 @@ export async function record(options: RecordOptions): Promise<Recording> {
       scrubber: makeScrubber(secretsIn(connector, settings)),
       now: () => now,
       signal,
-      slot: () => pause(60_000 / connector.limits.perMinute, signal),
+      slot: (limit) => pause(60_000 / slowest(connector, limit), signal),
+      wait,
       trace: ({ method, url, status, bytes }) =>
         show(`  ${method} ${url}: ${status ?? "no answer"}, ${bytes} bytes`),
     }),
@@ -77,7 +81,8 @@ export async function record(options: RecordOptions): Promise<Recording> {
       codes.push(code);
       return code;
     },
-    step: (name, counts) => show(counts === undefined ? name : `${name} ${JSON.stringify(counts)}`),
+    wait,
+    step,
     now,
     signal,
   };
@@ -100,6 +105,11 @@ export async function record(options: RecordOptions): Promise<Recording> {
     told,
     failure,
   };
+}
+
+/** Requests a minute that hold for a request. */
+function slowest({ limits }: Connector, limit: string | undefined): number {
+  return Math.min(limits.perMinute, limits.named?.[limit ?? ""] ?? Number.POSITIVE_INFINITY);
 }
 
 /** A way out that keeps what goes through it. */

@@ -111,7 +111,7 @@ function filesOf(recording: Recording, disguise: Disguise, options: WriteOptions
     about: options.about,
     settings: whole(settings),
     now: instant(now),
-    ...(codes[0] === undefined ? {} : { code: disguise.field(codes[0]) }),
+    ...(codes.length === 0 ? {} : { codes: codes.map(disguise.field) }),
     discover: true,
     ...(wanted.length === 0
       ? {}
