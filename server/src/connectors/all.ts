@@ -1,6 +1,7 @@
 import type { Connector } from "../collection/connector.ts";
 import { demoHttp } from "./demo-http/connector.ts";
 import { eloverblik } from "./eloverblik/connector.ts";
+import { elvia } from "./elvia/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [demoHttp, eloverblik];
+export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia];
