@@ -3,19 +3,18 @@ import { rootMeters } from "../meters/meters.ts";
 import { any, sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { Problem } from "../platform/problem.ts";
-import { type Batch, ingestIn, metrics, qualities, type RootMeter } from "../series/series.ts";
+import { type Batch, ingestIn, type RootMeter } from "../series/series.ts";
 import { type Import, importById, moveOn, setProgress } from "./import.ts";
-import type { ReadingTask, Report, ValueRun } from "./messages.ts";
+import type { Report, ValueRun } from "./messages.ts";
 import { beginStoring, lookUp, summaryOf, writeProblems, writeSeries } from "./plan.ts";
 import { problemsKept } from "./problem-book.ts";
 import { Reader, TooMuchMemory } from "./reader.ts";
+import { readingTask } from "./task.ts";
 import { sendUndo } from "./undo.ts";
 import { discardFiles, fileOf } from "./upload.ts";
 
 /** Unexpected errors after which an import is given up. */
 const failuresMax = 5;
-/** Values may lie so far ahead: clocks of sources differ, and so do ideas of when a day ends. */
-const futureMs = 86_400_000;
 /** Progress is stored this often while files are read. */
 const progressEveryMs = 500;
 
@@ -51,7 +50,17 @@ class Run {
     // It was cancelled, or a run before this one came to its end.
     if (found?.status !== "reading" && found?.status !== "storing") return;
     const about = await importById(db, this.#id);
-    const reader = new Reader(this.#task(about), { signal: this.#signal, progress: this.#progress(about) });
+    const task = readingTask(settings, {
+      files: about.files.map(({ name, bytes }, n) => ({
+        name,
+        bytes,
+        path: fileOf(settings.dataDir, about.id, n),
+      })),
+      spoolPath: fileOf(settings.dataDir, about.id, about.files.length),
+      options: about.options,
+      received: about.created,
+    });
+    const reader = new Reader(task, { signal: this.#signal, progress: this.#progress(about) });
     try {
       await this.#read(about, reader);
     } finally {
@@ -171,36 +180,6 @@ class Run {
     }
     const byNumber = new Map(rows.map((row) => [row.n, byId.get(row.id)!]));
     return new Map(runs.map((run) => [run.series, byNumber.get(report.series[run.series]!.meter)!]));
-  }
-
-  #task(about: Import): Omit<ReadingTask, "memory"> {
-    const { settings } = this.#deps;
-    const { timezone, unit, mapping, format, meter, account_timezone } = about.options;
-    const units = [...metrics.values()]
-      .filter(({ cost }) => !cost)
-      .map(({ name, unit: base }) => [name, base]);
-    return {
-      files: about.files.map(({ name, bytes }, n) => ({
-        name,
-        bytes,
-        path: fileOf(settings.dataDir, about.id, n),
-      })),
-      spoolPath: fileOf(settings.dataDir, about.id, about.files.length),
-      meter,
-      accountZone: account_timezone,
-      reading: {
-        defaultTimezone: account_timezone,
-        ...(timezone === undefined ? {} : { timezone }),
-        ...(unit === undefined ? {} : { unit }),
-        ...(mapping === undefined ? {} : { mapping }),
-        // A mapping is for tables alone.
-        ...(mapping !== undefined ? { format: "mapper" } : format === undefined ? {} : { format }),
-        expandedBytesMax: settings.expandedBytesMax,
-        units: Object.fromEntries(units),
-        qualities,
-        futureFrom: about.created + futureMs,
-      },
-    };
   }
 
   #progress(about: Import): (done: { bytes: number; values: number }) => Promise<void> {
