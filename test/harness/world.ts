@@ -252,7 +252,7 @@ async function addExports(api: TestApi, party: Party): Promise<void> {
   ids.export_run = (await asParty(api, party, "GET", `/exports/${made._id}/runs`))[0]._id;
 }
 
-/** A connection that was refused: with a run, an issue, and a login that waits for a code. */
+/** A connection that was refused: with a run, an issue, a file, and a login that waits for a code. */
 async function addConnections(api: TestApi, party: Party): Promise<void> {
   const { canary, ids } = party;
   const made = await asParty(api, party, "POST", "/connections", {
@@ -272,6 +272,11 @@ async function addConnections(api: TestApi, party: Party): Promise<void> {
   await collector.idle();
   ids.connection_run = (await asParty(api, party, "GET", `/connections/${made._id}/runs`))[0]._id;
   ids.issue = (await asParty(api, party, "GET", `/issues?connection._id=${made._id}`))[0]._id;
+  ids.connection_file = newId(api.clock.now());
+  await api.db.run(sql`
+    insert into received_file (id, connection_id, sha256, place, name, bytes, status, received, problems)
+    values (${ids.connection_file}, ${made._id}, ${Buffer.from(canary)}, ${`${canary}/in`}, ${canary}, 1, 'refused', now(),
+            ${JSON.stringify([{ severity: "error", file: null, line: 1, field: null, message: canary }])}::jsonb)`);
   await api.db.run(sql`
     update connection set code_prompt = '{"en": "Code?", "sv": "Kod?"}', code_until = now() + interval '99 years'
     where id = ${made._id}`);

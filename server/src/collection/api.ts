@@ -2,6 +2,7 @@ import type { Endpoint } from "../platform/http/endpoint.ts";
 import { connectionEndpoints } from "./connection-api.ts";
 import type { Connector } from "./connector.ts";
 import { connectionEventEndpoints } from "./event-api.ts";
+import { fileEndpoints } from "./file-api.ts";
 import { issueEndpoints } from "./issue-api.ts";
 import { meterEventEndpoints } from "./meter-event-api.ts";
 import { providerEndpoints } from "./provider-api.ts";
@@ -16,6 +17,7 @@ export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[
   ...connectionEndpoints(connectors),
   ...connectionEventEndpoints,
   ...runEndpoints,
+  ...fileEndpoints,
   ...issueEndpoints,
   ...structureEndpoints,
   ...ruleEndpoints,

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { MeterType } from "../formats/format.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { markOf } from "../platform/secret-field.ts";
+import type { Reach } from "../platform/transfer/call.ts";
 
 export {
   fieldMarks,
@@ -79,6 +80,12 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
   discover(visit: Visit<z.output<Shape>>): AsyncIterable<FoundMeter>;
   /** Logs in and yields what is there of what is wanted. Absent values are simply not yielded. */
   collect(visit: Visit<z.output<Shape>>, wanted: readonly Wanted[]): AsyncIterable<Delivery>;
+  /**
+   * For a provider that sends files instead of answering questions, in place of `discover` and `collect`: yields each
+   * file that lies there, the oldest first, and gets back what became of it; then what it says of itself is stored, and
+   * the file can be put away.
+   */
+  receive?(visit: Visit<z.output<Shape>>): AsyncGenerator<SentFile, Look, FileFate>;
   /** Gives the access back when the connection is deleted, where the provider has a way to. */
   revoke?(visit: Visit<z.output<Shape>>): Promise<void>;
 }
@@ -93,12 +100,16 @@ export interface ProviderLimits {
   repeatHours?: number;
   /** Tighter limits of some requests, by the name that `HttpRequest.limit` gives: requests a minute. */
   named?: Readonly<Record<string, number>>;
+  /** Every customer names a server of their own: one that is away says nothing about those of others. */
+  ownServers?: true;
 }
 
 /** One run at the provider. */
 export interface Visit<Settings> {
   settings: Settings;
   http: Http;
+  /** Connections that speak something else than HTTP: through the guarded way out, until the run ends. */
+  reach: Reach;
   memory: Memory;
   /**
    * Asks the customer for the code that the provider has just sent to them; resolves when it is entered.
@@ -187,12 +198,14 @@ export interface FoundMeter {
   key: string;
   /** Number of the metering point, null when the provider shows none. */
   ean: string | null;
+  /** Register of the point, where several deliver the same metric and the provider names them. */
+  channel?: string;
   name?: string;
   address?: string;
   type: MeterType;
   /** IANA zone of its days; the account's when it is left out. */
   timezone?: string;
-  representation?: "consumption" | "production" | "temperature";
+  representation?: "consumption" | "production" | "net_consumption" | "temperature";
   customer?: { number: string; name: string };
   /** The provider's own words about it, for rules. */
   text?: string;
@@ -233,6 +246,48 @@ export interface Delivery {
   quality?: DeliveredQuality | readonly DeliveredQuality[];
   /** What the provider calls the document, and when it made it (epoch ms): the newest wins. */
   document: { id: string; version?: number };
+}
+
+/** A file that a provider has sent. */
+export interface SentFile {
+  /** Where it lies, as people see it; the same at each look: `in/2026-01.csv`. */
+  place: string;
+  /** Its name without folder. */
+  name: string;
+  /** Changes whenever the content may have: size and time, or what the server calls a version. */
+  mark: string;
+  reading: FileReading;
+  /**
+   * Its content. Asked for once at most, and not at all when place and mark are known.
+   * @throws ProviderFailure
+   */
+  content(): AsyncIterable<Uint8Array>;
+}
+
+/** How a file is read, where it does not say so itself. */
+export interface FileReading {
+  /** Name of a saved mapping, for tables. */
+  mapping?: string;
+  /** Number of the metering point of files that name none. */
+  meter?: string;
+  /** Unit of values whose file names none. */
+  unit?: string;
+  /** IANA zone of times; that of the account when neither this nor the file says one. */
+  timezone?: string;
+}
+
+/**
+ * What became of a file. `stored`: its values are. `known`: the same content was stored before. `refused`: it cannot
+ * be read, an issue says why, and it must be left where it lies.
+ */
+export type FileFate = "stored" | "known" | "refused";
+
+/** How a look for files went. */
+export interface Look {
+  /** Every file that lies there was yielded. */
+  isWhole: boolean;
+  /** Files that may still grow: they are looked at again soon. */
+  growing: number;
 }
 
 export type DeliveredQuality = "measured" | "estimated" | "calculated" | "substituted" | "unknown";

@@ -118,8 +118,8 @@ export const consequences: Readonly<Record<FailureKind, Consequence>> = {
   changed: { state: "page_changed", retry: "daily", issueAfterHours: 0, isProviders: false },
 };
 
-/** Issues that are no states: they concern a meter. */
-export const meterIssues = {
+/** Issues that are no states: they concern a meter or a file. */
+const otherIssues = {
   meter_vanished: {
     who: "customer",
     what: {
@@ -132,6 +132,13 @@ export const meterIssues = {
     what: {
       en: "The metering point has a new number at the provider, which another meter of the account has already.",
       sv: "Mätpunkten har fått ett nytt nummer hos leverantören, som en annan mätare i kontot redan har.",
+    },
+  },
+  file_refused: {
+    who: "customer",
+    what: {
+      en: "A file could not be read, and nothing of it was stored. Put a corrected one in its place, or take it away.",
+      sv: "En fil kunde inte läsas, och inget ur den har lagrats. Lägg en rättad fil i dess ställe, eller ta bort den.",
     },
   },
 } as const satisfies Record<string, StateMeaning>;
@@ -147,12 +154,18 @@ export const issueKinds = [
   "contract_ended",
   "meter_vanished",
   "meter_id_conflict",
-] as const satisfies readonly (ConnectionState | keyof typeof meterIssues)[];
+  "file_refused",
+] as const satisfies readonly (ConnectionState | keyof typeof otherIssues)[];
 export type IssueKind = (typeof issueKinds)[number];
 
 /** Who owns an issue, and what is to be done. An issue always has somebody: a provider that stays away, the operator. */
 export function meaningOf(kind: IssueKind): StateMeaning {
-  if (kind === "meter_vanished" || kind === "meter_id_conflict") return meterIssues[kind];
+  if (isOther(kind)) return otherIssues[kind];
   const meaning = stateMeanings[kind];
   return meaning.who === "nobody" ? { ...meaning, who: "operator" } : meaning;
+}
+
+/** Is an issue about something else than the state of its connection? */
+export function isOther(kind: IssueKind): kind is keyof typeof otherIssues {
+  return kind in otherIssues;
 }

@@ -45,12 +45,22 @@ export interface Arrival {
   usualLatenessMs: number;
 }
 
-/** Moves the cursor of a series over values that came, in the transaction that stores them. */
-export async function advance(tx: Tx, { series, asked, end, usualLatenessMs }: Arrival): Promise<void> {
-  const { sourceId, metric, granularity } = series;
+/** Moves the cursors of series, each named once, over values that came, in the transaction that stores them. */
+export async function advance(tx: Tx, arrivals: readonly Arrival[]): Promise<void> {
+  if (arrivals.length === 0) return;
+  const rows = arrivals.map(({ series, asked, end, usualLatenessMs }) => ({
+    source: series.sourceId,
+    metric: series.metric,
+    granularity: series.granularity,
+    asked: new Date(asked).toISOString(),
+    until: new Date(end).toISOString(),
+    lateness: usualLatenessMs,
+  }));
   await tx.run(sql`
     insert into source_cursor as c (source_id, metric, granularity, first_asked, until, lateness_ms)
-    values (${sourceId}, ${metric}, ${granularity}, ${new Date(asked)}, ${new Date(end)}, ${usualLatenessMs})
+    select source, metric, granularity, asked, until, lateness
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as new (source text, metric text, granularity text, asked timestamptz, until timestamptz, lateness float8)
     on conflict (source_id, metric, granularity) do update set until = excluded.until where c.until < excluded.until`);
 }
 

@@ -49,7 +49,7 @@ export async function store(
       if (end !== null) {
         const series = { sourceId: source.id, metric, granularity };
         const usualLatenessMs = connector.latenessHours * 3_600_000;
-        await advance(tx, { series, asked: first.from, end, usualLatenessMs });
+        await advance(tx, [{ series, asked: first.from, end, usualLatenessMs }]);
       }
       return stored!;
     });

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { authenticate } from "../accounts/accounts.ts";
+import { importEndpoints } from "../imports/api.ts";
 import { meterEndpoints } from "../meters/api.ts";
+import { seriesEndpoints } from "../series/api.ts";
 import { treeEndpoints } from "../trees/api.ts";
 import { webhookEndpoints } from "../webhooks/api.ts";
 import { collectionEndpoints } from "./api.ts";
@@ -156,6 +158,8 @@ export async function collectionWorld(parts: Partial<Connector> = {}): Promise<C
     ...treeEndpoints,
     ...collectionEndpoints([connector]),
     ...webhookEndpoints,
+    ...importEndpoints,
+    ...seriesEndpoints,
   ];
   const api = await testApi({ endpoints, authenticate });
   const owner = await newAccount(api.deps);

@@ -38,11 +38,16 @@ export interface TakenIn {
  * account's manager included, and rules are applied. What is not shown any more is kept and marked. Repeating it
  * changes nothing.
  *
- * @param found all meters that the provider shows, not a part of them
+ * @param found all meters that the provider shows; with `isPart` some of them, and nothing is said about the others
  */
 export async function takeIn(
   tx: Tx,
-  { connection, found, now }: { connection: Finder; found: readonly FoundMeter[]; now: number },
+  {
+    connection,
+    found,
+    isPart = false,
+    now,
+  }: { connection: Finder; found: readonly FoundMeter[]; isPart?: boolean; now: number },
 ): Promise<TakenIn> {
   // Two connections of an account that find the same meter at once take turns.
   await tx.run(
@@ -50,11 +55,13 @@ export async function takeIn(
   );
   const shown = new Map(found.map((meter) => [meter.key, meter]));
   const known = await knownSources(tx, connection, [...shown.keys()]);
-  const gone = known.filter((source) => !shown.has(source.key));
+  const others = known.filter((source) => !shown.has(source.key));
+  const gone = isPart ? [] : others;
   const byKey = new Map(known.filter((source) => shown.has(source.key)).map((one) => [one.key, one]));
   renewKeys({ gone, byKey, shown });
   const fresh = [...shown.values()].filter(({ key }) => !byKey.has(key));
-  const created = await addSources(tx, { connection, fresh, present: [...byKey.values()], now });
+  const present = [...byKey.values(), ...(isPart ? others : [])];
+  const created = await addSources(tx, { connection, fresh, present, now });
   const conflicting = await noteNewIds(tx, { sources: byKey, shown, now });
   await renewSources(tx, { connection, sources: byKey, shown, now });
   await liftRanks(tx, connection.id);
@@ -95,7 +102,12 @@ function renewKeys({ gone, byKey, shown }: Matched): void {
 }
 
 function isSamePoint(one: FoundMeter, other: FoundMeter): boolean {
-  return one.ean === other.ean && one.representation === other.representation && one.type === other.type;
+  return (
+    one.ean === other.ean &&
+    one.representation === other.representation &&
+    one.type === other.type &&
+    one.channel === other.channel
+  );
 }
 
 /** Do both deliver a metric? Then they are different registers of a metering point, not parts of one. */
@@ -121,7 +133,7 @@ async function addSources(tx: Tx, { connection, fresh, present, now }: Adding): 
       (other) => meter.ean !== null && isSamePoint(other, meter) && overlaps(other, meter),
     );
     beside.push(meter);
-    return specOf(meter, hasTwin ? meter.key.slice(0, 100) : "");
+    return specOf(meter, meter.channel ?? (hasTwin ? meter.key.slice(0, 100) : ""));
   });
   const renamed = await formerIds(tx, connection.accountId, specs);
   const options = { holderId: connection.accountId, now, actorId: null };

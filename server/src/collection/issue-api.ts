@@ -9,6 +9,7 @@ import { visibleConnections } from "./connection.ts";
 import { languageOfAccount } from "./connection-view.ts";
 import { type IssueKind, issueKinds, meaningOf } from "./consequence.ts";
 import { wordsIn } from "./provider.ts";
+import { refusedFiles } from "./received-file.ts";
 
 interface Issue {
   id: string;
@@ -18,6 +19,7 @@ interface Issue {
   accountId: string;
   kind: IssueKind;
   meterId: string;
+  fileId: string;
   opened: number;
   acknowledged: number | null;
   resolved: number | null;
@@ -30,6 +32,16 @@ const issueView = z.object({
   connection: z.object({ _id: z.string(), name: z.string().nullable(), provider: z.string() }),
   account: accountRefView.nullable().describe("Whose connection it is"),
   meter: z.object({ _id: z.string() }).nullable().describe("The root meter, for issues of a meter"),
+  file: z
+    .object({
+      _id: z.string(),
+      name: z.string(),
+      place: z.string(),
+      line: z.int().nullable(),
+      reason: z.string().describe("The first problem; `/connections/{id}/files/{file_id}` has them all"),
+    })
+    .nullable()
+    .describe("The file that cannot be read, for issues of a file"),
   owner: z
     .object({ role: z.enum(["customer", "operator"]), account: accountRefView.nullable() })
     .describe(
@@ -44,7 +56,7 @@ const issueView = z.object({
 const at = (instant: number | null) => (instant === null ? null : formatTimestamp(instant));
 const columns = sql`i.id, i.connection_id as "connectionId", c.name as "connectionName", c.provider,
   c.account_id as "accountId", i.kind,
-  i.meter_id as "meterId", (extract(epoch from i.opened) * 1000)::float8 as opened,
+  i.meter_id as "meterId", i.file_id as "fileId", (extract(epoch from i.opened) * 1000)::float8 as opened,
   (extract(epoch from i.acknowledged) * 1000)::float8 as acknowledged,
   (extract(epoch from i.resolved) * 1000)::float8 as resolved`;
 
@@ -77,6 +89,10 @@ async function viewIssues(
 ): Promise<z.output<typeof issueView>[]> {
   const owners = await ownersOf(db, [...new Set(issues.map(({ accountId }) => accountId))]);
   const accounts = await accountRefs(db, [...owners.keys(), ...owners.values()]);
+  const files = await refusedFiles(
+    db,
+    issues.map(({ fileId }) => fileId),
+  );
   return issues.map((issue) => ({
     _id: issue.id,
     state: issue.resolved !== null ? "resolved" : issue.acknowledged !== null ? "acknowledged" : "open",
@@ -84,6 +100,7 @@ async function viewIssues(
     connection: { _id: issue.connectionId, name: issue.connectionName, provider: issue.provider },
     account: accounts.get(issue.accountId) ?? null,
     meter: issue.meterId === "" ? null : { _id: issue.meterId },
+    file: files.get(issue.fileId) ?? null,
     owner:
       meaningOf(issue.kind).who === "operator"
         ? { role: "operator", account: null }

@@ -10,10 +10,11 @@ import { wordsIn } from "./provider.ts";
 /** The part of a connection that an issue is about. */
 export type Concerned = Pick<Connection, "id" | "accountId" | "name">;
 
-/** An issue to open; `meterId` for those of a meter. */
+/** An issue to open; `meterId` for those of a meter, `fileId` for those of a file. */
 export interface NewIssue {
   kind: IssueKind;
   meterId?: string;
+  fileId?: string;
   now: number;
 }
 
@@ -24,12 +25,12 @@ export interface NewIssue {
 export async function openIssue(
   tx: Tx,
   deps: Pick<Deps, "clock">,
-  { connection, kind, meterId = "", now }: NewIssue & { connection: Concerned },
+  { connection, kind, meterId = "", fileId = "", now }: NewIssue & { connection: Concerned },
 ): Promise<void> {
   const opened = await tx.run(sql`
-    insert into connection_issue (id, connection_id, kind, meter_id, opened)
-    values (${newId(now)}, ${connection.id}, ${kind}, ${meterId}, ${new Date(now)})
-    on conflict (connection_id, kind, meter_id) where resolved is null do nothing`);
+    insert into connection_issue (id, connection_id, kind, meter_id, file_id, opened)
+    values (${newId(now)}, ${connection.id}, ${kind}, ${meterId}, ${fileId}, ${new Date(now)})
+    on conflict (connection_id, kind, meter_id, file_id) where resolved is null do nothing`);
   if (opened === 0) return;
   const { manager_id, language } = await accountById(tx, connection.accountId);
   const told = [{ accountId: connection.accountId, language }];
@@ -82,4 +83,26 @@ export async function resolveIssues(
   await tx.run(sql`
     update connection_issue set resolved = ${new Date(now)}
     where connection_id = ${connectionId} and resolved is null and kind = ${any(kinds)}`);
+}
+
+/** Refused files that were read after all, or that nobody finds any more, need nobody. */
+export async function resolveFileIssues(
+  tx: Queryable,
+  fileIds: readonly string[],
+  now: number,
+): Promise<void> {
+  await tx.run(sql`
+    update connection_issue set resolved = ${new Date(now)}
+    where kind = 'file_refused' and file_id = ${any(fileIds)} and resolved is null`);
+}
+
+/** Issues of files other than these have passed: the files are not there any more. */
+export async function settleFileIssues(
+  tx: Queryable,
+  { connectionId, fileIds, now }: { connectionId: string; fileIds: readonly string[]; now: number },
+): Promise<void> {
+  await tx.run(sql`
+    update connection_issue set resolved = ${new Date(now)}
+    where connection_id = ${connectionId} and kind = 'file_refused' and resolved is null
+      and not file_id = ${any(fileIds)}`);
 }

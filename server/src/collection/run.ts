@@ -1,15 +1,17 @@
-import { type Queryable, sql, sqlState } from "../platform/db.ts";
+import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { repeat } from "../platform/repeat.ts";
 import { type Claimed, keepLease, LostConnection } from "./claim.ts";
-import { type Connector, type Delivery, type FoundMeter, ProviderFailure } from "./connector.ts";
+import { type Connector, type FoundMeter, ProviderFailure } from "./connector.ts";
 import { fingerprint, openSettings, type Settings } from "./credentials.ts";
 import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
+import { guarded } from "./guarded.ts";
 import { takeIn } from "./intake.ts";
 import { settleMeterIssues } from "./issue.ts";
+import { receive } from "./receive.ts";
 import { removeConnection } from "./remove.ts";
-import { nextRun, type Progress } from "./schedule.ts";
+import { type Next, nextRun, type Progress } from "./schedule.ts";
 import {
   holds,
   type Report,
@@ -80,8 +82,10 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
   const report: Report = { ...open, counts };
   try {
     await refuseKnownWrong(deps, claimed, settings);
-    if (isDiscoveryDue(claimed, deps.clock.now())) await discover(deps, running, { open, counts });
-    const next = await collect(deps, running, { open, counts });
+    const next =
+      connector.receive === undefined
+        ? await ask(deps, running, { open, counts })
+        : await receive(deps, { connector, claimed, visit: open.visit, counts });
     await open.told();
     await settleComplete(deps, { claimed, report, next });
     deps.log.info({ connection: claimed.id, run: claimed.runId, counts }, "collected");
@@ -110,7 +114,7 @@ async function settle(
   }: { running: Running; report: Report; settings: Settings; error: unknown },
   signal: AbortSignal,
 ): Promise<void> {
-  const { claimed, taken } = running;
+  const { connector, claimed, taken } = running;
   const line = { connection: claimed.id, run: claimed.runId };
   if (taken.aborted || error instanceof LostConnection) {
     await settleInterrupted(deps, { claimed, report, afterMs: 0 });
@@ -119,7 +123,7 @@ async function settle(
       error instanceof ProviderFailure
         ? error
         : new ProviderFailure("unreachable", "the run took more than an hour");
-    await settleFailed(deps, { claimed, report, settings, failure });
+    await settleFailed(deps, { connector, claimed, report, settings, failure });
     const told = { ...line, failure: failure.kind, reason: report.scrubber.scrub(failure.message) };
     if (failure.kind === "changed") deps.log.error(told, "a provider answers in an unknown way");
     else deps.log.info(told, "a run failed");
@@ -169,12 +173,18 @@ async function discover(
   open.visit.step("discovered", { meters: found.length });
 }
 
+/** Looks for meters when it is time to, then asks for everything that is wanted. */
+async function ask(deps: Deps, running: Running, visiting: Visiting): Promise<Next> {
+  if (isDiscoveryDue(running.claimed, deps.clock.now())) await discover(deps, running, visiting);
+  return collect(deps, running, visiting);
+}
+
 /** Asks for everything that is wanted; returns when and why the next run begins. */
 async function collect(
   deps: Deps,
   { connector, claimed }: Running,
   { open, counts }: Visiting,
-): Promise<{ at: number; reason: string }> {
+): Promise<Next> {
   const { db, clock } = deps;
   const sources = await sourcesToCollect(db, claimed.id);
   const plan = await planOf(db, { connector, connection: claimed, sources, now: clock.now() });
@@ -184,10 +194,7 @@ async function collect(
     const byKey = new Map(sources.map((source) => [source.key, source]));
     const collecting: Collecting = { connector, claimed, sources: byKey, questions };
     const wanted = questions.map(({ sourceId: _, isOld: __, ...question }) => question);
-    for await (const delivery of guarded<Delivery>(
-      connector.collect(open.visit, wanted),
-      open.visit.signal,
-    )) {
+    for await (const delivery of guarded(connector.collect(open.visit, wanted), open.visit.signal)) {
       const stored = await store(deps, collecting, delivery);
       for (const [name, count] of Object.entries(stored ?? {})) counts[name] = (counts[name] ?? 0) + count;
     }
@@ -221,7 +228,7 @@ async function finish(
 async function nextOf(
   { db, clock }: Deps,
   { claimed, sources, plan }: { claimed: Claimed; sources: readonly CollectedSource[]; plan: Plan },
-): Promise<{ at: number; reason: string }> {
+): Promise<Next> {
   const now = clock.now();
   const known = new Set(sources.map(({ id }) => id));
   const present = await sourcesToCollect(db, claimed.id);
@@ -247,45 +254,4 @@ async function progressOf(db: Queryable, sources: readonly CollectedSource[]): P
       }),
     ),
   );
-}
-
-/**
- * What a connector yields. What it throws is a failure of the provider that it has no word for: an answer that it does
- * not know. One that does not hear the signal is left alone.
- */
-async function* guarded<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
-  const iterator = items[Symbol.asyncIterator]();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => undefined);
-  let isOver = false;
-  try {
-    while (!isOver) {
-      signal.throwIfAborted();
-      const next = await Promise.race([iterator.next(), aborted]).catch((error: unknown) => {
-        isOver = true;
-        throw foreign(error);
-      });
-      isOver = next.done === true;
-      if (!isOver) yield next.value;
-    }
-  } finally {
-    if (!isOver) await iterator.return?.().catch(() => undefined);
-  }
-}
-
-function foreign(error: unknown): unknown {
-  if (error instanceof ProviderFailure || isOurs(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new ProviderFailure("changed", `the connector stumbled: ${message}`, { cause: error });
-}
-
-/** The database was away, or the run was ended. */
-function isOurs(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (error instanceof LostConnection) return true;
-  if (sqlState(error) !== undefined || error.name === "AbortError" || error.name === "TimeoutError")
-    return true;
-  return "syscall" in error || /^(Connection terminated|timeout exceeded)/.test(error.message);
 }

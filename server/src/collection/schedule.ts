@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Granularity } from "../platform/granularity.ts";
 import { granuleEnd, granuleStart } from "../platform/time/granule.ts";
+import type { RunReason } from "./connection.ts";
 import type { Retry } from "./consequence.ts";
 
 const minute = 60_000;
@@ -41,6 +42,13 @@ export interface RetryOptions {
   failures: number;
   now: number;
   retryAfterSeconds?: number | undefined;
+}
+
+/** When and why the next run of a connection begins. */
+export interface Next {
+  /** Epoch milliseconds. */
+  at: number;
+  reason: RunReason;
 }
 
 /** How far a series has come. */

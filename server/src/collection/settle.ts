@@ -1,11 +1,11 @@
 import { type Queryable, sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Claimed } from "./claim.ts";
-import type { ProviderFailure } from "./connector.ts";
+import type { Connector, ProviderFailure } from "./connector.ts";
 import { type Consequence, consequences, type IssueKind } from "./consequence.ts";
 import { fingerprint, opened, type Settings, sealed } from "./credentials.ts";
 import { noteProvider } from "./limits.ts";
-import { nextAttempt } from "./schedule.ts";
+import { type Next, nextAttempt } from "./schedule.ts";
 import { changeState } from "./state.ts";
 import type { OpenVisit } from "./visit.ts";
 
@@ -26,7 +26,7 @@ export async function holds(tx: Tx, { id, runId }: Claimed): Promise<boolean> {
 /** Writes down that a run has done all it had to; `next` is when and why the next one begins. */
 export async function settleComplete(
   deps: Deps,
-  { claimed, report, next }: { claimed: Claimed; report: Report; next: { at: number; reason: string } },
+  { claimed, report, next }: { claimed: Claimed; report: Report; next: Next },
 ): Promise<void> {
   const now = deps.clock.now();
   await deps.db.transaction(async (tx) => {
@@ -47,7 +47,7 @@ export async function settleComplete(
  */
 export async function settleFailed(
   deps: Deps,
-  { claimed, report, settings, failure }: Failed,
+  { connector, claimed, report, settings, failure }: Failed,
 ): Promise<void> {
   const now = deps.clock.now();
   const { kind, retryAfterSeconds } = failure;
@@ -63,11 +63,13 @@ export async function settleFailed(
         code = null, code_prompt = null, code_until = null
       where id = ${claimed.id}`);
     if (kind === "credentials") await rememberRefused(tx, deps, { claimed, settings });
-    await noteProvider(tx, claimed.provider, {
-      reached: !consequence.isProviders,
-      retryAfterSeconds: kind === "busy" ? retryAfterSeconds : undefined,
-      now,
-    });
+    if (connector.limits.ownServers !== true) {
+      await noteProvider(tx, claimed.provider, {
+        reached: !consequence.isProviders,
+        retryAfterSeconds: kind === "busy" ? retryAfterSeconds : undefined,
+        now,
+      });
+    }
     await changeState(tx, deps, {
       connection: claimed,
       state: consequence.state ?? stayIn(claimed),
@@ -80,6 +82,7 @@ export async function settleFailed(
 }
 
 interface Failed {
+  connector: Connector;
   claimed: Claimed;
   report: Report;
   settings: Settings;

@@ -1,4 +1,4 @@
-import { type RootMeter, rootMeters, wantedRoots } from "../meters/meters.ts";
+import { metersById, type RootMeter, rootMeters, wantedRoots } from "../meters/meters.ts";
 import { any, type Queryable, sql, type Tx } from "../platform/db.ts";
 import { invalid, notFound } from "../platform/problem.ts";
 import { calendarStart } from "../platform/time/granule.ts";
@@ -59,8 +59,29 @@ export async function sourcesToCollect(db: Queryable, connectionId: string): Pro
   const sources = await db.rows<Source>(sql`
     select ${sourceColumns} from meter_source
     where connection_id = ${connectionId} and meter_source.vanished is null order by key`);
-  const ids = [...new Set(sources.map((source) => source.meterId))];
-  const wanted = await wantedRoots(db, ids);
+  return collected(db, sources, await wantedRoots(db, meterIdsOf(sources)));
+}
+
+/** Sources of a connection whose values are stored when a file brings them: of all meters that were not put away. */
+export async function sourcesToReceive(
+  db: Queryable,
+  connectionId: string,
+  keys: readonly string[],
+): Promise<CollectedSource[]> {
+  const sources = await db.rows<Source>(sql`
+    select ${sourceColumns} from meter_source where connection_id = ${connectionId} and key = ${any(keys)}`);
+  const meters = await metersById(db, meterIdsOf(sources));
+  const kept = meters.filter(({ box }) => box !== "ignored").map(({ id }) => id);
+  return collected(db, sources, new Set(kept));
+}
+
+const meterIdsOf = (sources: readonly Source[]) => [...new Set(sources.map((source) => source.meterId))];
+
+async function collected(
+  db: Queryable,
+  sources: readonly Source[],
+  wanted: ReadonlySet<string>,
+): Promise<CollectedSource[]> {
   const meters = new Map((await rootMeters(db, [...wanted])).map((meter) => [meter.id, meter]));
   const events = Map.groupBy(await eventsOf(db, [...wanted]), (event) => event.meterId);
   return sources.flatMap(({ id, key, meterId, rank, found }) => {

@@ -2,11 +2,11 @@ import { sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Claimed } from "./claim.ts";
 import type { Words } from "./connector.ts";
-import { type ConnectionState, type IssueKind, issueKinds } from "./consequence.ts";
+import { type ConnectionState, type IssueKind, isOther, issueKinds } from "./consequence.ts";
 import { type Concerned, openIssue, resolveIssues } from "./issue.ts";
 
 /** Issues that are about the state of a connection: those of other states pass when it changes. */
-const stateIssues = issueKinds.filter((kind) => !kind.startsWith("meter_"));
+const stateIssues = issueKinds.filter((kind) => !isOther(kind));
 
 /** A state to change to; `issue` is opened with it. */
 export interface Change {

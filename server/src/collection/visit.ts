@@ -6,6 +6,7 @@ import { type Connector, type Memory, ProviderFailure, type Visit, type Words } 
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
 import { openHttp, type TraceLine } from "./http.ts";
 import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
+import { openReach } from "./reach.ts";
 import { makeScrubber, type Scrubber } from "./scrub.ts";
 import { waitForCode } from "./state.ts";
 
@@ -69,6 +70,9 @@ export async function openVisit(
       signal.throwIfAborted();
     },
   });
+  const addLine = (line: TraceLine) => {
+    if (trace.length < traceMax) trace.push(line);
+  };
   const http = openHttp({
     egress,
     scrubber,
@@ -81,13 +85,12 @@ export async function openVisit(
       }
     },
     wait,
-    trace(line) {
-      if (trace.length < traceMax) trace.push(line);
-    },
+    trace: addLine,
   });
   const visit: Visit<Settings> = {
     settings,
     http,
+    reach: openReach({ egress, signal, now: clock.now, trace: addLine }),
     memory: await openMemory(deps, { claimed, scrubber }),
     mayAsk: (question) =>
       mayAsk(deps.db, connector, { connectionId: claimed.id, question, now: clock.now() }),

@@ -9,6 +9,7 @@ import {
   type Visit,
   type Wanted,
 } from "../collection/connector.ts";
+import type { Reach } from "../platform/transfer/call.ts";
 import type { ConnectorCase, Expected } from "./case-file.ts";
 import { playerOf } from "./player.ts";
 
@@ -54,6 +55,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
       wait,
       trace: (line) => trace.push(line),
     }),
+    reach: noReach(signal),
     memory: memoryOf(memory),
     async mayAsk(question) {
       asked.push(question);
@@ -76,6 +78,17 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   if (codes.length > 0) problems.push(`codes of the case that were never asked for: ${codes.length}`);
   problems.push(...leaks(connector, settings, { told, trace, steps, failure }));
   return { told, failure, problems };
+}
+
+/** What cases record is HTTP. */
+export function noReach(signal: AbortSignal): Reach {
+  const unplayed = (): never => {
+    throw new Error("cases hold no connections other than HTTP");
+  };
+  return {
+    signal,
+    egress: { connect: unplayed, connectTls: unplayed, tlsOptions: unplayed, agents: unplayed },
+  };
 }
 
 /** A memory that lasts for one run. */

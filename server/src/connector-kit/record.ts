@@ -9,7 +9,7 @@ import type {
 } from "../collection/connector.ts";
 import type { Egress, EgressAnswer } from "../platform/egress/egress.ts";
 import { pause } from "../platform/pause.ts";
-import { type Asking, collectInto, memoryOf, type Told } from "./play.ts";
+import { type Asking, collectInto, memoryOf, noReach, type Told } from "./play.ts";
 
 /** One exchange, whole and with its secrets. */
 export interface Exchange {
@@ -71,6 +71,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
       trace: ({ method, url, status, bytes }) =>
         show(`  ${method} ${url}: ${status ?? "no answer"}, ${bytes} bytes`),
     }),
+    reach: noReach(signal),
     memory: memoryOf(memory),
     async mayAsk(question) {
       asked.push(question);

@@ -68,6 +68,7 @@ export type IdKind =
   | "meter_event"
   | "connection"
   | "connection_run"
+  | "connection_file"
   | "issue";
 
 export interface EndpointSpec<
