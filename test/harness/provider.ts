@@ -21,6 +21,8 @@ export interface ProviderWorld extends CollectionWorld {
   /** Connects, accepts every meter, and collects all there is. */
   collecting(credentials: Record<string, unknown>): Promise<string>;
   connection(id: string): Promise<Record<string, unknown>>;
+  /** Nothing that earlier tests left is due any more, and the clock is back where it was. */
+  rest(): Promise<void>;
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever came back
   lastRun(id: string): Promise<any>;
   stored(meterId: string, what: StoredQuestion): Promise<StoredValues>;
@@ -77,6 +79,11 @@ export async function providerWorld(connector: Connector, now: number): Promise<
       }
       await runAll();
       return id;
+    },
+    async rest() {
+      await api.db.run(sql`update connection set next_run = null`);
+      await api.db.run(sql`update provider_state set next_slot = 'epoch'`);
+      api.clock.set(now);
     },
     connection: (id) => ask("GET", `/connections/${id}`),
     lastRun: async (id) => (await ask("GET", `/connections/${id}/runs?sort=-began`))[0],

@@ -1,7 +1,10 @@
 import type { Connector } from "../collection/connector.ts";
+import { datadis } from "./datadis/connector.ts";
 import { demoHttp } from "./demo-http/connector.ts";
 import { eloverblik } from "./eloverblik/connector.ts";
 import { elvia } from "./elvia/connector.ts";
+import { n3rgy } from "./n3rgy/connector.ts";
+import { octopus } from "./octopus/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia];
+export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia, octopus, n3rgy, datadis];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { granuleStarts } from "../platform/time/granule.ts";
-import { dayOf, daySpans, dayText } from "./windows.ts";
+import { dayOf, daySpans, dayText, timeSpans } from "./windows.ts";
 
 const zones = ["Europe/Copenhagen", "Europe/London", "UTC", "America/New_York"];
 
@@ -47,5 +47,21 @@ test("whatever is wanted, its days are asked for exactly once, and nothing else"
       },
     ),
     { numRuns: 500 },
+  );
+});
+
+test("spans of time hold all that is wanted exactly once, and none is too long", () => {
+  const half = 1_800_000;
+  const range = fc
+    .tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 1, max: 200 }))
+    .map(([at, length]) => ({ from: at * half, to: (at + length) * half }));
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 8 }), fc.integer({ min: 1, max: 100 }), (wanted, longest) => {
+      const spans = timeSpans(wanted, longest * half);
+      const slots = (list: typeof spans) =>
+        list.flatMap(({ from, to }) => Array.from({ length: (to - from) / half }, (_, i) => from / half + i));
+      expect(slots(spans)).toEqual([...new Set(slots(wanted))].sort((a, b) => a - b));
+      expect(spans.every(({ from, to }) => to > from && to - from <= longest * half)).toBe(true);
+    }),
   );
 });

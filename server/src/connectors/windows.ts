@@ -55,6 +55,25 @@ function spansOf(
   return spans;
 }
 
+/** Spans of time that hold what is wanted, ascending: all of it exactly once, near ones joined, none longer than that. */
+export function timeSpans(
+  wanted: readonly Pick<Wanted, "from" | "to">[],
+  longestMs: number,
+): { from: number; to: number }[] {
+  const joined: { from: number; to: number }[] = [];
+  for (const { from, to } of wanted.toSorted((a, b) => a.from - b.from)) {
+    const open = joined.at(-1);
+    if (open !== undefined && from <= open.to) open.to = Math.max(open.to, to);
+    else joined.push({ from, to });
+  }
+  return joined.flatMap(({ from, to }) =>
+    Array.from({ length: Math.ceil((to - from) / longestMs) }, (_, i) => ({
+      from: from + i * longestMs,
+      to: Math.min(to, from + (i + 1) * longestMs),
+    })),
+  );
+}
+
 /** The day of the calendar of `zone` that an instant lies in, since 1970-01-01. */
 export function dayOf(zone: string, at: number): number {
   return Math.floor(localOf(zone, at) / day);
