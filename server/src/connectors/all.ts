@@ -5,6 +5,7 @@ import { eloverblik } from "./eloverblik/connector.ts";
 import { elvia } from "./elvia/connector.ts";
 import { n3rgy } from "./n3rgy/connector.ts";
 import { octopus } from "./octopus/connector.ts";
+import { openMeteo } from "./open-meteo/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia, octopus, n3rgy, datadis];
+export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia, octopus, n3rgy, datadis, openMeteo];

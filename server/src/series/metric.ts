@@ -16,6 +16,8 @@ const additive: [string, string][] = [
   ["energy_reactive", "kVArh"],
   ["energy_apparent", "kVAh"],
   ["flow", "m3"],
+  // Heating degree days: kelvins below a base, over days. They add up over time, unlike a temperature.
+  ["degree_days", "Kd"],
 ];
 
 const averaged: [string, string][] = [
