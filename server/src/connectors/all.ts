@@ -8,4 +8,12 @@ import { octopus } from "./octopus/connector.ts";
 import { openMeteo } from "./open-meteo/connector.ts";
 
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
-export const connectors: readonly Connector[] = [demoHttp, eloverblik, elvia, octopus, n3rgy, datadis, openMeteo];
+export const connectors: readonly Connector[] = [
+  demoHttp,
+  eloverblik,
+  elvia,
+  octopus,
+  n3rgy,
+  datadis,
+  openMeteo,
+];
