@@ -47,7 +47,8 @@ const fields = fieldsOf({
   created: { kind: "timestamp", column: sql`c.created` },
 });
 
-async function show(
+/** One connection as answers show it. */
+export async function show(
   db: Queryable,
   who: Caller,
   connectionId: string,
@@ -63,7 +64,8 @@ interface Line {
   detail?: Record<string, unknown>;
 }
 
-function auditLine(tx: Tx, who: Caller, { now, action, connection, detail }: Line): Promise<void> {
+/** Writes down who did what with a connection. */
+export function auditLine(tx: Tx, who: Caller, { now, action, connection, detail }: Line): Promise<void> {
   const entry = {
     at: now,
     accountId: connection.accountId,
@@ -194,7 +196,7 @@ function change(connectorOf: ConnectorOf): Endpoint {
 }
 
 /** Begins a run now; unless it works already, the connection is checked anew. */
-async function tryAgain(
+export async function tryAgain(
   tx: Tx,
   deps: { clock: { now(): number } },
   { before, reason }: { before: Connection; reason: "credentials" | "by_hand" | "backfill" },
@@ -253,7 +255,7 @@ const run = endpoint({
   summary: "Runs a connection now: looks for meters and asks for everything that is wanted.",
   description:
     "One that is on is left alone. Credentials that the provider has refused are not sent again: the run fails then, " +
-    "and says so. Limits of the provider hold.",
+    "and says so; see `/connections/{id}/credentials/retry`. Limits of the provider hold.",
   ids,
   params: oneConnection,
   reply: connectionView,

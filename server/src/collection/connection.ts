@@ -26,7 +26,6 @@ export interface Connection {
   settings: Record<string, unknown>;
   sealed: Buffer;
   memory: Buffer | null;
-  refused: Buffer | null;
   state: ConnectionState;
   stateSince: number;
   failure: FailureKind | null;
@@ -40,6 +39,7 @@ export interface Connection {
   codeUntil: number | null;
   discovered: number | null;
   collected: number | null;
+  invoiced: number | null;
   backfillFrom: number | null;
   backfillTo: number | null;
   deleting: "keep" | "delete" | null;
@@ -51,10 +51,10 @@ const ms = (column: Sql) => sql`(extract(epoch from ${column}) * 1000)::float8`;
 
 /** Columns of a `Connection`, of the table under the name `c`. */
 export const connectionColumns = sql`c.id, c.account_id as "accountId", c.provider, c.name, c.settings, c.sealed,
-  c.memory, c.refused, c.state, ${ms(sql`c.state_since`)} as "stateSince", c.failure, c.failures,
+  c.memory, c.state, ${ms(sql`c.state_since`)} as "stateSince", c.failure, c.failures,
   ${ms(sql`c.failing_since`)} as "failingSince", ${ms(sql`c.next_run`)} as "nextRun", c.next_reason as "nextReason",
   c.run_id as "runId", c.version, c.code_prompt as "codePrompt", ${ms(sql`c.code_until`)} as "codeUntil",
-  ${ms(sql`c.discovered`)} as discovered, ${ms(sql`c.collected`)} as collected,
+  ${ms(sql`c.discovered`)} as discovered, ${ms(sql`c.collected`)} as collected, ${ms(sql`c.invoiced`)} as invoiced,
   ${ms(sql`c.backfill_from`)} as "backfillFrom", ${ms(sql`c.backfill_to`)} as "backfillTo", c.deleting,
   ${ms(sql`c.created`)} as created, ${ms(sql`c.updated`)} as updated`;
 

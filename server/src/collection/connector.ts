@@ -86,6 +86,14 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
    * the file can be put away.
    */
   receive?(visit: Visit<z.output<Shape>>): AsyncGenerator<SentFile, Look, FileFate>;
+  /**
+   * Yields the invoices that the provider shows, without those that `isStored` knows by their key. Asked once a day, after
+   * the values.
+   */
+  invoices?(
+    visit: Visit<z.output<Shape>>,
+    isStored: (key: string) => Promise<boolean>,
+  ): AsyncIterable<InvoiceDocument>;
   /** Gives the access back when the connection is deleted, where the provider has a way to. */
   revoke?(visit: Visit<z.output<Shape>>): Promise<void>;
 }
@@ -290,6 +298,14 @@ export interface Look {
   growing: number;
 }
 
+/** An invoice as the provider hands it out: PDF or e-invoice. The same content twice is one invoice. */
+export interface InvoiceDocument {
+  /** The provider's stable key, of at most 200 characters; another one for another version of it. */
+  key: string;
+  fileName: string;
+  content: Uint8Array;
+}
+
 export type DeliveredQuality = "measured" | "estimated" | "calculated" | "substituted" | "unknown";
 
 /**
@@ -315,6 +331,11 @@ export interface ProviderFailureOptions {
   retryAfterSeconds?: number;
   /** With `changed`: the page that was not understood; secrets are taken out before it is kept. */
   page?: string;
+  /**
+   * With `changed`: it was the answer to a login, and may have been a refusal. Credentials with two such answers are not
+   * sent again until a person asks for it.
+   */
+  isLogin?: boolean;
   cause?: unknown;
 }
 
@@ -323,6 +344,7 @@ export class ProviderFailure extends Error {
   readonly kind: FailureKind;
   readonly retryAfterSeconds: number | undefined;
   readonly page: string | undefined;
+  readonly isLogin: boolean;
 
   constructor(kind: FailureKind, message: string, options: ProviderFailureOptions = {}) {
     super(message, { cause: options.cause });
@@ -330,6 +352,7 @@ export class ProviderFailure extends Error {
     this.kind = kind;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.page = options.page;
+    this.isLogin = options.isLogin ?? false;
   }
 }
 

@@ -47,8 +47,8 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
   credentials_refused: {
     who: "customer",
     what: {
-      en: "The provider refuses the credentials. Log in at the provider, and enter those that work there.",
-      sv: "Leverantören godtar inte uppgifterna. Logga in hos leverantören och ange dem som fungerar där.",
+      en: "The provider refuses the credentials. Log in at the provider, and enter those that work there; if it is these, have them tried again.",
+      sv: "Leverantören godtar inte uppgifterna. Logga in hos leverantören och ange dem som fungerar där; är det dessa, låt dem prövas igen.",
     },
   },
   consent_expired: {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Queryable } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
@@ -16,7 +15,7 @@ export interface StoredSettings {
   sealed: Buffer;
 }
 
-const placeOf = (connectionId: string, column: "sealed" | "refused" | "memory" | "code") => ({
+const placeOf = (connectionId: string, column: "sealed" | "memory" | "code") => ({
   table: "connection",
   row: connectionId,
   column,
@@ -114,10 +113,4 @@ export function secretsIn(connector: Connector, settings: Settings): string[] {
     const value = settings[name];
     return typeof value === "string" ? [value] : [];
   });
-}
-
-/** Tells credentials apart without holding them: what a refusal is remembered by. */
-export function fingerprint(settings: Settings): string {
-  const entries = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify(entries)).digest("hex");
 }

@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { authenticate } from "../accounts/accounts.ts";
 import { importEndpoints } from "../imports/api.ts";
+import { invoiceEndpoints } from "../invoices/api.ts";
+import { invoiceJobs } from "../invoices/invoices.ts";
 import { meterEndpoints } from "../meters/api.ts";
 import { seriesEndpoints } from "../series/api.ts";
 import { treeEndpoints } from "../trees/api.ts";
@@ -147,6 +152,8 @@ export interface CollectionWorld {
   connect(password?: string): Promise<any>;
   /** Begins what is due, and waits for its end. */
   run(): Promise<void>;
+  /** Reads invoices that wait for it, at most so many. */
+  readInvoices(most?: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -157,11 +164,13 @@ export async function collectionWorld(parts: Partial<Connector> = {}): Promise<C
     ...meterEndpoints,
     ...treeEndpoints,
     ...collectionEndpoints([connector]),
+    ...invoiceEndpoints,
     ...webhookEndpoints,
     ...importEndpoints,
     ...seriesEndpoints,
   ];
-  const api = await testApi({ endpoints, authenticate });
+  const dataDir = mkdtempSync(join(tmpdir(), "metertree-collection-"));
+  const api = await testApi({ endpoints, authenticate, settings: { dataDir } });
   const owner = await newAccount(api.deps);
   const collector = makeCollector(api.deps, [connector]);
   const ask = async (method: string, path: string, body?: unknown) => {
@@ -188,9 +197,20 @@ export async function collectionWorld(parts: Partial<Connector> = {}): Promise<C
       await collector.step();
       await collector.idle();
     },
+    async readInvoices(most = Number.POSITIVE_INFINITY) {
+      const jobs = api.sentJobs.splice(0);
+      const readings = jobs.flatMap(({ name, data }) => {
+        const kind = invoiceJobs.find((each) => each.name === name);
+        return kind === undefined ? [] : [{ kind, data }];
+      });
+      for (const { kind, data } of readings.slice(0, most)) {
+        await kind.run(data, api.deps, new AbortController().signal);
+      }
+    },
     async close() {
       await collector.stop();
       await api.close();
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

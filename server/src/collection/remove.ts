@@ -3,8 +3,10 @@ import { rootMeters } from "../meters/meters.ts";
 import { type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Claimed } from "./claim.ts";
-import type { Connector } from "./connector.ts";
+import { type Connector, ProviderFailure } from "./connector.ts";
 import { openSettings } from "./credentials.ts";
+import { eraseBrought } from "./invoice.ts";
+import { leaveToLogIn, noteLogin } from "./refused.ts";
 import { openVisit } from "./visit.ts";
 
 /** Meters erased in one transaction: bounds its locks and its work. */
@@ -12,26 +14,32 @@ const metersAtOnce = 50;
 
 /**
  * Ends a connection that was deleted: gives the access back at the provider if there is a way to, erases the meters
- * that it alone had found if that was asked for, and removes it. What cannot be given back is no reason to keep it.
+ * and invoices that it alone had found if that was asked for, and removes it. What cannot be given back is no reason to keep it.
  */
 export async function removeConnection(
   deps: Deps,
   { connector, claimed }: { connector: Connector; claimed: Claimed },
   signal: AbortSignal,
 ): Promise<void> {
-  if (connector.revoke !== undefined) {
-    const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
+  const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
+  const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
+  const leave = connector.revoke === undefined ? "no" : await leaveToLogIn(deps, login);
+  if (connector.revoke !== undefined && leave !== "no") {
     const { visit, scrubber, told } = await openVisit(deps, { connector, claimed, settings }, signal);
     try {
       await connector.revoke(visit);
     } catch (error) {
+      if (error instanceof ProviderFailure) await noteLogin(deps, login, { failure: error, leave });
       const reason = scrubber.scrub(error instanceof Error ? error.message : String(error));
       deps.log.warn({ connection: claimed.id, reason }, "access was not given back to the provider");
     }
     await told();
   }
   signal.throwIfAborted();
-  if (claimed.deleting === "delete") await eraseFound(deps.db, claimed.id);
+  if (claimed.deleting === "delete") {
+    await eraseFound(deps.db, claimed.id);
+    await eraseBrought(deps, claimed.id);
+  }
   await deps.db.transaction(async (tx) => {
     await tx.run(sql`update meter_source set connection_id = null where connection_id = ${claimed.id}`);
     await tx.run(sql`delete from connection where id = ${claimed.id} and run_id = ${claimed.runId}`);

@@ -20,6 +20,7 @@ const hourOf = (at: number) => at - (at % hour);
 /** A connection with one meter in the box active, which has values of the last days. */
 async function collecting() {
   const { script, ask, connect, run, api } = world;
+  await api.db.run(sql`delete from refused_credentials`);
   const key = `${++count}`;
   script.password = "right";
   script.fail = {};

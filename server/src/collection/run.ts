@@ -3,30 +3,24 @@ import type { Deps } from "../platform/deps.ts";
 import { repeat } from "../platform/repeat.ts";
 import { type Claimed, keepLease, LostConnection } from "./claim.ts";
 import { type Connector, type FoundMeter, ProviderFailure } from "./connector.ts";
-import { fingerprint, openSettings, type Settings } from "./credentials.ts";
+import { openSettings } from "./credentials.ts";
 import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
 import { guarded } from "./guarded.ts";
 import { takeIn } from "./intake.ts";
+import { isStored, storeInvoice } from "./invoice.ts";
 import { settleMeterIssues } from "./issue.ts";
 import { receive } from "./receive.ts";
+import { leaveToLogIn, noteAccepted, noteLogin } from "./refused.ts";
 import { removeConnection } from "./remove.ts";
 import { type Next, nextRun, type Progress } from "./schedule.ts";
-import {
-  holds,
-  type Report,
-  refusedBefore,
-  settleComplete,
-  settleFailed,
-  settleInterrupted,
-} from "./settle.ts";
+import { holds, type Report, settleComplete, settleFailed, settleInterrupted } from "./settle.ts";
 import { type CollectedSource, sourcesToCollect } from "./source.ts";
 import { type OpenVisit, openVisit } from "./visit.ts";
 import { handStep, type Plan, planOf } from "./wanted.ts";
 
-const day = 86_400_000;
-/** Meters are looked for so often. */
-const discoverMs = day;
+/** Meters and invoices are looked for so often. */
+const dailyMs = 86_400_000;
 const runMsMax = 3_600_000;
 const heartbeatMs = 10_000;
 /** What was not the provider's fault is tried again after so long, and after the second time in a row. */
@@ -80,38 +74,34 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
   const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
   const open = await openVisit(deps, { connector, claimed, settings }, signal);
   const report: Report = { ...open, counts };
+  const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
+  const leave = await leaveToLogIn(deps, login);
   try {
-    await refuseKnownWrong(deps, claimed, settings);
+    if (leave === "no") throw new ProviderFailure("credentials", knownWrong);
     const next =
       connector.receive === undefined
         ? await ask(deps, running, { open, counts })
         : await receive(deps, { connector, claimed, visit: open.visit, counts });
+    if (areInvoicesDue(claimed, deps.clock.now())) await bringInvoices(deps, running, { open, counts });
     await open.told();
+    await noteAccepted(deps.db, deps, { login, leave });
     await settleComplete(deps, { claimed, report, next });
     deps.log.info({ connection: claimed.id, run: claimed.runId, counts }, "collected");
   } catch (error) {
+    // First of all: until it is written, a kill would make the next run send them again.
+    if (error instanceof ProviderFailure && leave !== "no") {
+      await noteLogin(deps, login, { failure: error, leave });
+    }
     await open.told();
-    await settle(deps, { running, report, settings, error }, signal);
+    await settle(deps, { running, report, error }, signal);
   }
 }
 
-/** Credentials that the provider has refused are not sent again. */
-async function refuseKnownWrong({ db, keys }: Deps, claimed: Claimed, settings: Settings): Promise<void> {
-  if (!(await refusedBefore(db, { keys }, claimed)).includes(fingerprint(settings))) return;
-  throw new ProviderFailure(
-    "credentials",
-    "the provider has refused these credentials before: nothing was sent",
-  );
-}
+const knownWrong = "the provider has refused these credentials before: nothing was sent";
 
 async function settle(
   deps: Deps,
-  {
-    running,
-    report,
-    settings,
-    error,
-  }: { running: Running; report: Report; settings: Settings; error: unknown },
+  { running, report, error }: { running: Running; report: Report; error: unknown },
   signal: AbortSignal,
 ): Promise<void> {
   const { connector, claimed, taken } = running;
@@ -123,7 +113,7 @@ async function settle(
       error instanceof ProviderFailure
         ? error
         : new ProviderFailure("unreachable", "the run took more than an hour");
-    await settleFailed(deps, { connector, claimed, report, settings, failure });
+    await settleFailed(deps, { connector, claimed, report, failure });
     const told = { ...line, failure: failure.kind, reason: report.scrubber.scrub(failure.message) };
     if (failure.kind === "changed") deps.log.error(told, "a provider answers in an unknown way");
     else deps.log.info(told, "a run failed");
@@ -134,9 +124,15 @@ async function settle(
   }
 }
 
-function isDiscoveryDue({ discovered, nextReason }: Claimed, now: number): boolean {
-  if (discovered === null || now - discovered >= discoverMs) return true;
+/** What is done once a day, and whenever somebody wants to see that it works. */
+function isDue({ nextReason }: Claimed, last: number | null, now: number): boolean {
+  if (last === null || now - last >= dailyMs) return true;
   return nextReason === "by_hand" || nextReason === "credentials";
+}
+
+/** The first run shows the meters soon; invoices have time until the next one. */
+function areInvoicesDue(claimed: Claimed, now: number): boolean {
+  return claimed.discovered !== null && isDue(claimed, claimed.invoiced, now);
 }
 
 interface Visiting {
@@ -175,8 +171,27 @@ async function discover(
 
 /** Looks for meters when it is time to, then asks for everything that is wanted. */
 async function ask(deps: Deps, running: Running, visiting: Visiting): Promise<Next> {
-  if (isDiscoveryDue(running.claimed, deps.clock.now())) await discover(deps, running, visiting);
+  const { claimed } = running;
+  if (isDue(claimed, claimed.discovered, deps.clock.now())) await discover(deps, running, visiting);
   return collect(deps, running, visiting);
+}
+
+/** Invoices that the provider shows and that did not come yet. */
+async function bringInvoices(
+  deps: Deps,
+  { connector, claimed }: Running,
+  { open, counts }: Visiting,
+): Promise<void> {
+  if (connector.invoices === undefined) return;
+  open.visit.step("invoices");
+  const known = (key: string) => isStored(deps, claimed.id, key);
+  for await (const document of guarded(connector.invoices(open.visit, known), open.visit.signal)) {
+    if (await storeInvoice(deps, claimed, document)) counts.invoices = (counts.invoices ?? 0) + 1;
+  }
+  const at = new Date(deps.clock.now());
+  await deps.db.run(
+    sql`update connection set invoiced = ${at} where id = ${claimed.id} and run_id = ${claimed.runId}`,
+  );
 }
 
 /** Asks for everything that is wanted; returns when and why the next run begins. */

@@ -1,9 +1,7 @@
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { raw, sql } from "../platform/db.ts";
 import { claimDue, failuresToClose } from "./claim.ts";
 import { type Connector, ProviderFailure } from "./connector.ts";
-import { fingerprint } from "./credentials.ts";
 import { type CollectionWorld, collectionWorld, meterFound } from "./harness.ts";
 import { type Limit, limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { makeCollector } from "./worker.ts";
@@ -13,40 +11,6 @@ beforeAll(async () => {
   world = await collectionWorld();
 });
 afterAll(() => world.close());
-
-test("a password that is known to be wrong is never sent again, whatever happens in between", async () => {
-  const { script, ask, connect, run, api } = world;
-  const passwords = ["wrong1", "wrong2", "wrong3"];
-  script.password = "right";
-  const { _id } = await connect("wrong1");
-  const sent = new Map<string, number>();
-  const deeds = fc.constantFrom("run", "run", "run", "pause", "resume", "same", "later", ...passwords);
-  const history = fc.sample(deeds, { numRuns: 70, seed: 4 });
-  let password = "wrong1";
-  for (const deed of history) {
-    const before = script.wrongLogins;
-    if (deed === "run" || deed === "pause" || deed === "resume") {
-      const answer = await api.call("POST", `/connections/${_id}/${deed}`, { token: world.owner.token });
-      expect([200, 409]).toContain(answer.status);
-    } else if (deed === "later") api.clock.advance(86_400_000);
-    else {
-      if (deed !== "same") password = deed;
-      await ask("PUT", `/connections/${_id}`, { credentials: { username: "anna", password } });
-    }
-    await run();
-    const wrong = script.wrongLogins - before;
-    if (wrong > 0) sent.set(password, (sent.get(password) ?? 0) + wrong);
-    const state = (await ask("GET", `/connections/${_id}`)).state;
-    expect(["credentials_refused", "paused"]).toContain(state);
-  }
-  expect([...sent]).toEqual(expect.arrayContaining(passwords.map((each) => [each, 1])));
-  expect(sent.size).toBe(passwords.length);
-  script.password = "right";
-  await ask("POST", `/connections/${_id}/resume`);
-  await ask("PUT", `/connections/${_id}`, { credentials: { username: "anna", password: "right" } });
-  await run();
-  expect((await ask("GET", `/connections/${_id}`)).state).toBe("collecting");
-});
 
 test("dozens of runs in two workers with one wrong password send it once", async () => {
   const { script, connect, api, connector, collector } = world;
@@ -58,17 +22,6 @@ test("dozens of runs in two workers with one wrong password send it once", async
     await collector.idle();
   }
   expect(script.wrongLogins - before).toBe(1);
-});
-
-test("fingerprints tell credentials apart, in whatever order they are written", () => {
-  fc.assert(
-    fc.property(fc.dictionary(fc.string(), fc.string()), fc.dictionary(fc.string(), fc.string()), (a, b) => {
-      const turned = Object.fromEntries(Object.entries(a).reverse());
-      expect(fingerprint(turned)).toBe(fingerprint(a));
-      const isSame = JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
-      expect(fingerprint(a) === fingerprint(b)).toBe(isSame);
-    }),
-  );
 });
 
 test("workers of several processes never run more of a provider at once than it bears", async () => {

@@ -1,9 +1,8 @@
-import { type Queryable, sql, type Tx } from "../platform/db.ts";
+import { sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Claimed } from "./claim.ts";
 import type { Connector, ProviderFailure } from "./connector.ts";
 import { type Consequence, consequences, type IssueKind } from "./consequence.ts";
-import { fingerprint, opened, type Settings, sealed } from "./credentials.ts";
 import { noteProvider } from "./limits.ts";
 import { type Next, nextAttempt } from "./schedule.ts";
 import { changeState } from "./state.ts";
@@ -34,20 +33,17 @@ export async function settleComplete(
     await noteProvider(tx, claimed.provider, { reached: true, now });
     await tx.run(sql`
       update connection set run_id = null, next_run = ${new Date(next.at)}, next_reason = ${next.reason},
-        collected = ${new Date(now)}, failure = null, failures = 0, failing_since = null, refused = null
+        collected = ${new Date(now)}, failure = null, failures = 0, failing_since = null
       where id = ${claimed.id}`);
     await changeState(tx, deps, { connection: claimed, state: "collecting", issue: null, now });
     await endRow(tx, claimed, { ...report, outcome: "complete", now });
   });
 }
 
-/**
- * Writes down that a run failed at the provider, with everything that the table of consequences says. Credentials that
- * were refused are remembered, so that they are not sent again.
- */
+/** Writes down that a run failed at the provider, with everything that the table of consequences says. */
 export async function settleFailed(
   deps: Deps,
-  { connector, claimed, report, settings, failure }: Failed,
+  { connector, claimed, report, failure }: Failed,
 ): Promise<void> {
   const now = deps.clock.now();
   const { kind, retryAfterSeconds } = failure;
@@ -62,7 +58,6 @@ export async function settleFailed(
         next_reason = 'schedule', failure = ${kind}, failures = ${failures}, failing_since = ${new Date(since)},
         code = null, code_prompt = null, code_until = null
       where id = ${claimed.id}`);
-    if (kind === "credentials") await rememberRefused(tx, deps, { claimed, settings });
     if (connector.limits.ownServers !== true) {
       await noteProvider(tx, claimed.provider, {
         reached: !consequence.isProviders,
@@ -85,7 +80,6 @@ interface Failed {
   connector: Connector;
   claimed: Claimed;
   report: Report;
-  settings: Settings;
   failure: ProviderFailure;
 }
 
@@ -97,30 +91,6 @@ function issueOf({ state, issueAfterHours }: Consequence, failingMs: number): Is
   return state === null || state === "checking" || state === "collecting" || state === "paused"
     ? "provider_unreachable"
     : state;
-}
-
-/** Refused credentials of one connection that are remembered. */
-const refusedMax = 100;
-
-async function rememberRefused(
-  tx: Tx,
-  { keys }: Deps,
-  { claimed, settings }: { claimed: Claimed; settings: Settings },
-): Promise<void> {
-  const known = await refusedBefore(tx, { keys }, claimed);
-  const all = [...new Set([...known, fingerprint(settings)])].slice(-refusedMax);
-  const box = await sealed(tx, { keys, of: claimed, column: "refused" }, JSON.stringify(all));
-  await tx.run(sql`update connection set refused = ${box} where id = ${claimed.id}`);
-}
-
-/** Fingerprints of the credentials that the provider has refused since others last worked. */
-export async function refusedBefore(
-  db: Queryable,
-  { keys }: Pick<Deps, "keys">,
-  claimed: Claimed,
-): Promise<string[]> {
-  const text = await opened(db, { keys, of: claimed, column: "refused" }, claimed.refused);
-  return JSON.parse(text ?? "[]") as string[];
 }
 
 /**

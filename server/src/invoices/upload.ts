@@ -160,13 +160,13 @@ export interface HandedIn {
 
 /**
  * Keeps a document as an upload does, in the caller's transaction; a job reads it after the commit. Returns the id of
- * the invoice. A file of a transaction that ends without one is removed by the job that tidies up.
+ * the invoice, and whether the account did not have it. @throws Problem `too_large`. A file of a transaction that ends without one is removed by the job that tidies up.
  */
 export async function storeDocument(
   tx: Tx,
   { clock, jobs, settings }: Deps,
   given: HandedIn,
-): Promise<string> {
+): Promise<{ id: string; isNew: boolean }> {
   const now = clock.now();
   const id = newId(now);
   const { accountId, by, fileName, content } = given;
@@ -185,7 +185,7 @@ export async function storeDocument(
   });
   if (made.isNew) await jobs.send(tx, readInvoiceJob.name, { invoiceId: made.id });
   else await discardFile(settings.dataDir, id);
-  return made.id;
+  return made;
 }
 
 /** A document that failed, or was only tried, is read with what was said this time. */

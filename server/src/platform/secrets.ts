@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import type { Clock } from "./clock.ts";
 import { type Db, type Queryable, sql, type Tx } from "./db.ts";
 import { type KeyRing, newRing, parseRing, readRing, withNewKey, writeRing } from "./key-ring.ts";
@@ -23,6 +23,11 @@ export interface Keys {
   seal(tx: Queryable, accountId: string, plain: string, place: Place): Promise<Buffer>;
   /** Opens what `seal` made. Throws `internal` when it was altered, shortened or moved, or its key is gone. */
   open(db: Queryable, accountId: string, sealed: Uint8Array, place: Place): Promise<string>;
+  /**
+   * A keyed hash of `plain` for one place: recognises a secret without holding it. It is the same for as long as the
+   * account has its first key.
+   */
+  mac(tx: Queryable, accountId: string, plain: string, place: Place): Promise<Buffer>;
   /** Removes the account's key: nothing that was sealed for it can be opened any more. */
   forget(tx: Tx, accountId: string): Promise<void>;
 }
@@ -97,6 +102,13 @@ export async function loadKeys({ db, clock, source }: LoadKeys): Promise<Keys> {
       if (row === undefined) throw unreadable(`${where}: no key ${version} of account ${accountId}`);
       const key = await unwrap(accountId, row);
       return decrypt(key, bytes.subarray(headBytes), placeContext(accountId, version, place)).toString();
+    },
+    async mac(tx, accountId, plain, place) {
+      const row = (await firstKeyOf(tx, accountId)) ?? (await firstKey(tx, accountId));
+      const key = await unwrap(accountId, row);
+      // The key of the hash is another than that of the boxes: one key is used for one thing.
+      const own = Buffer.from(hkdfSync("sha256", key, "", macContext(accountId, place), 32));
+      return createHmac("sha256", own).update(plain).digest();
     },
     async forget(tx, accountId) {
       await tx.run(sql`delete from account_key where account_id = ${accountId}`);
@@ -187,6 +199,13 @@ async function newestKey(tx: Queryable, accountId: string): Promise<KeyRow | und
   );
 }
 
+async function firstKeyOf(tx: Queryable, accountId: string): Promise<KeyRow | undefined> {
+  return tx.maybe<KeyRow>(
+    sql`select version, master_id, wrapped from account_key
+        where account_id = ${accountId} order by version limit 1`,
+  );
+}
+
 /** Two that make the first key at once: one waits for the other's commit and uses that one. */
 async function makeKey(
   tx: Queryable,
@@ -265,6 +284,10 @@ async function rewrap(tx: Tx, ring: KeyRing, batch: number): Promise<number> {
 
 function placeContext(accountId: string, version: number, place: Place): Buffer {
   return contextOf(["secret", accountId, version, place.table, place.row, place.column]);
+}
+
+function macContext(accountId: string, place: Place): Buffer {
+  return contextOf(["mac", accountId, place.table, place.row, place.column]);
 }
 
 function wrapContext(accountId: string, row: { version: number; master_id: string }): Buffer {

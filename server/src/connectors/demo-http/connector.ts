@@ -11,6 +11,7 @@ import {
   type Wanted,
 } from "../../collection/connector.ts";
 import { daySpans, dayText } from "../windows.ts";
+import { invoicesOf } from "./invoices.ts";
 import { alertOf, changed, dayAfter, dayOf, factsOf, linkOf, rowsOf, textOf } from "./page.ts";
 import { Pages } from "./session.ts";
 import { readCsv, readMonths, type Values, zone } from "./values.ts";
@@ -83,6 +84,7 @@ export const demoHttp = connector({
       else yield* collectFiles(pages, asked);
     }
   },
+  invoices: (visit, isStored) => invoicesOf(new Pages(visit), isStored),
 });
 
 /** A page that must be there. */

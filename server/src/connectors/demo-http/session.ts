@@ -127,7 +127,7 @@ function refusalOf(answer: HttpAnswer): ProviderFailure {
   const heading = headingOf(text) ?? "";
   const kind = forPeople.get(heading);
   if (kind !== undefined) return new ProviderFailure(kind, `a person has to pass a page first: ${heading}`);
-  return changed("an unknown answer to the login", text);
+  return new ProviderFailure("changed", "an unknown answer to the login", { page: text, isLogin: true });
 }
 
 function leadsTo({ status, headers, url }: HttpAnswer, path: string): boolean {
