@@ -48,8 +48,9 @@ test("what was answered is known for a day, and nothing else", async () => {
 test("it stays small: the oldest is forgotten first", async () => {
   const store = memory();
   const answered = new Answered(store, hour);
-  for (let i = 0; i < 3_000; i++) await answered.note([`ES${String(i).padStart(20, "0")} hour`], 24_000);
+  const topic = (i: number) => `ES${String(i).padStart(78, "0")} hour`;
+  for (let i = 0; i < 500; i++) await answered.note([topic(i)], 24_000);
   expect(store.kept.get("answered")!.length).toBeLessThanOrEqual(40_000);
-  expect(answered.has(`ES${"2999".padStart(20, "0")} hour`, 24_000)).toBe(true);
-  expect(answered.has(`ES${"0".padStart(20, "0")} hour`, 24_000)).toBe(false);
+  expect(answered.has(topic(499), 24_000)).toBe(true);
+  expect(answered.has(topic(0), 24_000)).toBe(false);
 });

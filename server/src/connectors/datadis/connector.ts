@@ -63,7 +63,6 @@ export function datadisAt(origin: string): Connector {
     historyDays: 699,
     latenessHours: 60,
     correctionDays: 62,
-    terms: "https://datadis.es/terms-conditions",
     help: {
       en: "Register at datadis.es with your NIF or certificate. Enter the NIF and the password; for somebody else's supplies, who must have authorized you there, also the holder's NIF.",
       sv: "Registrera dig på datadis.es med NIF eller certifikat. Ange NIF och lösenord; för någon annans anläggningar, som måste ha gett dig fullmakt där, även innehavarens NIF.",
@@ -148,6 +147,7 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
   const answered = new Answered(visit.memory, visit.now);
   const troubles: ProviderFailure[] = [];
   let repeated = 0;
+  let open = 0;
   for (const { supply, zone, granularity, month, keys } of questions) {
     const topics = keys.map((key) => `${key} ${granularity}`);
     const { type, minutes } = measurements[granularity];
@@ -155,13 +155,7 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
     const about = [supply.cups, monthText(month), type, ...(authorized_nif === null ? [] : [authorized_nif])];
     if (!(await visit.mayAsk(about.join(" ")))) {
       if (topics.every((topic) => answered.has(topic, month))) repeated++;
-      else
-        troubles.push(
-          new ProviderFailure(
-            "busy",
-            `${about[1]} was asked for in the last 24 hours, and may not be asked again yet`,
-          ),
-        );
+      else open++;
     } else {
       try {
         const reads = await ask(session, { supply, zone, month, type, minutes, now: visit.now });
@@ -177,6 +171,9 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
   if (repeated > 0) visit.step("asked before", { months: repeated });
   const worst = troubles.find(({ kind }) => kind === "unreachable") ?? troubles[0];
   if (worst !== undefined) throw worst;
+  if (open > 0) {
+    throw new ProviderFailure("busy", `${open} months were asked for in the last 24 hours, and not answered`);
+  }
 }
 
 /** One question had no answer; the next one may have. */

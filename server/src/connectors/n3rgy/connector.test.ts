@@ -17,7 +17,8 @@ let n3rgy: N3rgyEmulator;
 let world: ProviderWorld;
 beforeAll(async () => {
   n3rgy = await n3rgyEmulator();
-  world = await providerWorld(n3rgyAt(n3rgy.url), now);
+  // As far back as the tests have values.
+  world = await providerWorld({ ...n3rgyAt(n3rgy.url), historyDays: 260 }, now);
 });
 afterAll(async () => {
   await world.close();

@@ -51,7 +51,7 @@ export function n3rgyAt(origin: string): Connector {
     historyDays: 800,
     latenessHours: 34,
     correctionDays: 7,
-    terms: "https://www.n3rgy.com/terms/",
+    terms: "https://www.n3rgy.com/legal/",
     help: {
       en: "n3rgy gives a key to companies. Whoever lives there gives consent at data.n3rgy.com, with the code of the display that came with the meter.",
       sv: "n3rgy ger nycklar till företag. Den boende ger medgivande på data.n3rgy.com, med koden på displayen som kom med mätaren.",

@@ -67,7 +67,7 @@ export function octopusAt(origin: string): Connector {
     historyDays: 3_650,
     latenessHours: 34,
     correctionDays: 10,
-    terms: "https://octopus.energy/policies/",
+    terms: "https://octopus.energy/policies/terms-of-use/",
     help: {
       en: "Log in at octopus.energy, open Personal details, API access, and generate a key. The account number stands there too.",
       sv: "Logga in på octopus.energy, öppna Personal details, API access och skapa en nyckel. Kontonumret står också där.",
