@@ -3,6 +3,7 @@ import { collectionEndpoints } from "./collection/api.ts";
 import { tidyCollectionJob } from "./collection/collection.ts";
 import type { Connector } from "./collection/connector.ts";
 import { completenessEndpoints } from "./completeness/api.ts";
+import { checkCompletenessJob } from "./completeness/completeness.ts";
 import { connectors } from "./connectors/all.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
@@ -56,4 +57,5 @@ export const jobKinds: readonly JobKind[] = [
   ...webhookJobs,
   ...exportJobs,
   tidyCollectionJob,
+  checkCompletenessJob,
 ];

@@ -185,6 +185,16 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
       }),
     ]),
   ),
+  "GET /complaints": (idAt) => ({
+    query: ["account._id", "meter._id", "case._id"].map((place) => `${place}=${idAt(place)}`).join("&"),
+  }),
+  "POST /complaints": (idAt) => ({
+    body: { meter: idAt("meter"), period: "20260104", granularity: "hour", text: fresh("Complaint ") },
+  }),
+  "GET /complaint_cases": (idAt) => ({
+    query: `account._id=${idAt("account._id")}&connection._id=${idAt("connection._id")}`,
+  }),
+  "POST /complaint_cases": (idAt) => ({ body: { complaints: [idAt("complaints")], title: fresh("Case ") } }),
   "POST /accounts/:id/structure": () => ({ body: { structure: "classic" } }),
   "POST /inbox_rules": (idAt) => ({ body: inboxRule(idAt) }),
   "PUT /inbox_rules/:id": (idAt) => ({ body: inboxRule(idAt) }),

@@ -305,6 +305,15 @@ describe("the owner", () => {
       const event = { kind: "moved_in", day: "2026-01-04" };
       instead.event_id = (await made(`/meters/${instead.id}/events`, event))._id;
     }
+    if (name === "DELETE /complaints/:id" || name === "POST /complaint_cases") {
+      const meter = (await made("/meters", { type: "electricity", box: "active" }))._id;
+      const values = { metric: "energy", granularity: "day", start: "2026-01-01T00:00:00+0100", values: [1] };
+      await made("/batches", { document: { source: meter }, runs: [{ meter, ...values }] });
+      const complaint = { meter, period: "20260103", granularity: "day" };
+      instead[name === "POST /complaint_cases" ? "complaints" : "id"] = (
+        await made("/complaints", complaint)
+      )._id;
+    }
     if (name === "DELETE /trees/:id/meters/:meter_id") {
       instead.id = (await made("/trees", { name: "holds" }))._id;
       await made(`/trees/${instead.id}/meters`, { _id: own("meter_id") });

@@ -104,6 +104,7 @@ export async function newParty(api: TestApi, role: string, managerId?: string): 
   await addExports(api, party);
   await addFindings(api, party);
   await addConnections(api, party);
+  await addComplaints(api, party);
   return party;
 }
 
@@ -303,6 +304,20 @@ async function addFindings(api: TestApi, party: Party): Promise<void> {
     insert into meter_source (id, account_id, provider, key, meter_id, found, first_found, last_found)
     values (${ids.meter_source}, ${party.account.id}, 'scripted', ${found.key}, ${ids.meter},
             ${JSON.stringify(found)}::jsonb, now(), now())`);
+}
+
+/** A complaint about values of the meter that are missing, and the case in which it is followed up. */
+async function addComplaints(api: TestApi, party: Party): Promise<void> {
+  const { canary, ids } = party;
+  const complaint = {
+    meter: ids.meter,
+    period: "20260103",
+    granularity: "hour",
+    text: `${canary} complaint`,
+  };
+  ids.complaint = (await asParty(api, party, "POST", "/complaints", complaint))._id;
+  const followed = { complaints: [ids.complaint], title: `${canary} case` };
+  ids.complaint_case = (await asParty(api, party, "POST", "/complaint_cases", followed))._id;
 }
 
 async function addMeters(api: TestApi, party: Party): Promise<void> {

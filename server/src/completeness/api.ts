@@ -1,8 +1,12 @@
 import type { Connector } from "../collection/collection.ts";
 import type { Endpoint } from "../platform/http/endpoint.ts";
+import { caseEndpoints } from "./case-api.ts";
+import { complaintEndpoints } from "./complaint-api.ts";
 import { lookEndpoints } from "./completeness-api.ts";
 
 /** Every endpoint of completeness, for a server that knows these providers. */
 export const completenessEndpoints = (connectors: readonly Connector[]): Endpoint[] => [
   ...lookEndpoints(connectors),
+  ...complaintEndpoints(connectors),
+  ...caseEndpoints(connectors),
 ];

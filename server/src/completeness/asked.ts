@@ -66,27 +66,34 @@ export async function askedOf(
     meters: await metersOf(db, account.id, search),
     metrics,
     granularity: search.granularity,
-    periods,
+    periods: (zone) => periods.map((each) => periodIn(zone, each, now)),
     connectors,
-    insiders: new Set([who.accountId, ...(await subaccountsOf(db, who.accountId))]),
+    insiders: await insidersOf(db, who.accountId),
     now,
   };
-  const perSeries = pointsOf(asked, now);
-  if (perSeries > settings.valuesMax * looksPerSeries) {
-    const most = settings.valuesMax * looksPerSeries;
-    throw invalid(
-      "period",
-      `looks at ${perSeries} values of each meter, at most ${most} at once; shorten it`,
-    );
-  }
+  assertSeriesBounded(asked, settings);
   return asked;
 }
 
-function knownMetrics(names: readonly string[]): string[] {
-  const known = consumptionMetrics.filter((name) => estimatedFrom(name) === undefined);
-  const unknown = names.find((name) => !known.includes(name));
+/** Refuses a look at more values of one series than one request may take. */
+export function assertSeriesBounded(
+  look: Pick<Look, "granularity" | "periods">,
+  { valuesMax }: Pick<Deps["settings"], "valuesMax">,
+): void {
+  const points = pointsOf(look);
+  const most = valuesMax * looksPerSeries;
+  if (points <= most) return;
+  throw invalid("period", `looks at ${points} values of each meter, at most ${most} at once; shorten it`);
+}
+
+/** Metrics that values can be missing of: those that are stored, without costs. */
+export const knownNames = consumptionMetrics.filter((name) => estimatedFrom(name) === undefined);
+
+/** Names of such metrics; 400 for others. */
+export function knownMetrics(names: readonly string[]): string[] {
+  const unknown = names.find((name) => !knownNames.includes(name));
   if (unknown !== undefined) {
-    throw invalid("metrics", `unknown metric "${unknown}"; known are ${known.join(", ")}`);
+    throw invalid("metrics", `unknown metric "${unknown}"; known are ${knownNames.join(", ")}`);
   }
   if (names.length === 0) throw invalid("metrics", "name at least one, or leave it out");
   return [...new Set(names)];
@@ -98,12 +105,18 @@ export function lastMonth(zone: string, now: number): string {
   return start.toISOString().slice(0, 7).replace("-", "");
 }
 
-const pointsOf = ({ granularity, periods }: Pick<Look, "granularity" | "periods">, now: number) =>
-  periods.reduce((sum, each) => sum + pointsAtMost(granularity, "UTC", periodIn("UTC", each, now)), 0);
+/** How many values of a series a look looks at, about. */
+const pointsOf = ({ granularity, periods }: Pick<Look, "granularity" | "periods">) =>
+  periods("UTC").reduce((sum, each) => sum + pointsAtMost(granularity, "UTC", each), 0);
+
+/** Accounts whose connections an account may know about. */
+export async function insidersOf(db: Queryable, accountId: string): Promise<Set<string>> {
+  return new Set([accountId, ...(await subaccountsOf(db, accountId))]);
+}
 
 /** Refuses a look at more values than one request may take. `meters`: of how many. */
 export function assertBounded(asked: Look, meters: number, { settings }: Pick<Deps, "settings">): void {
-  const looks = pointsOf(asked, asked.now) * (asked.metrics?.length ?? 1) * meters;
+  const looks = pointsOf(asked) * (asked.metrics?.length ?? 1) * meters;
   const most = settings.valuesMax * looksPerValue;
   if (looks > most) {
     throw invalid(

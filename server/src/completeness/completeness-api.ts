@@ -6,9 +6,9 @@ import { type Endpoint, endpoint, Page } from "../platform/http/endpoint.ts";
 import { readPaging } from "../platform/http/filter.ts";
 import { boolean, formatTimestamp, timestampText } from "../platform/http/schema.ts";
 import { type Asked, askedOf, assertBounded, completenessIds, completenessQuery } from "./asked.ts";
-import type { Gap } from "./gaps.ts";
+import { gapView, viewGap } from "./completeness-view.ts";
 import { completeness, type Found } from "./look.ts";
-import { isExpected, type Reason, reasonMeanings, reasons } from "./reason.ts";
+import { type Reason, reasons } from "./reason.ts";
 
 /** Gaps of one answer at most; of the others there is the count. */
 const gapsMax = 20_000;
@@ -16,17 +16,6 @@ const gapsMax = 20_000;
 const reasonCounts = z
   .partialRecord(z.enum(reasons), z.int())
   .describe("How many values are not there, by reason");
-
-const gapView = z.object({
-  from: timestampText().describe("Start of the first value that is missing"),
-  to: timestampText().describe("End of the last one"),
-  count: z.int(),
-  reason: z.enum(reasons),
-  expected: z.boolean().describe("False: nobody expects these values, and they are not counted as missing"),
-  who_acts: z.enum(["nobody", "customer", "operator", "provider"]),
-  next_try: timestampText().nullable().describe("When a connection asks for them again by itself"),
-  connection: z.object({ _id: z.string() }).nullable().describe("The one that does"),
-});
 
 const seriesView = z.object({
   metric: z.string(),
@@ -97,20 +86,6 @@ class Shown {
       });
     }
   }
-}
-
-/** A gap as answers show it. */
-export function viewGap({ from, to, count, reason, nextTry, connectionId }: Gap): z.output<typeof gapView> {
-  return {
-    from: formatTimestamp(from),
-    to: formatTimestamp(to),
-    count,
-    reason,
-    expected: isExpected(reason),
-    who_acts: reasonMeanings[reason].who,
-    next_try: nextTry === null ? null : formatTimestamp(nextTry),
-    connection: connectionId === null ? null : { _id: connectionId },
-  };
 }
 
 const paging = { skip: z.string().optional(), offset: z.string().optional(), limit: z.string().optional() };

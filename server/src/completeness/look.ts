@@ -2,7 +2,7 @@ import { type Connector, outlooksOf } from "../collection/collection.ts";
 import { type ActiveReference, type Meter, metersById, statsOf, wantedRoots } from "../meters/meters.ts";
 import type { Queryable } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
-import { type PeriodText, periodIn } from "../platform/time/period.ts";
+import type { Period } from "../platform/time/period.ts";
 import { defaultMetric, missingIn, type Presence } from "../series/series.ts";
 import { type Completeness, completenessOf, type Granules, gapsOf, granulesOf } from "./gaps.ts";
 import { forOutsiders } from "./reason.ts";
@@ -18,10 +18,14 @@ export interface Look {
   /** Null: the default metric of each meter. */
   metrics: readonly string[] | null;
   granularity: Granularity;
-  periods: readonly PeriodText[];
+  /** The periods, in the zone of a meter. */
+  periods: (zone: string) => readonly Period[];
   connectors: readonly Connector[];
-  /** Accounts whose meters the asking one holds or manages: of others it is not told how their connections fare. */
-  insiders: ReadonlySet<string>;
+  /**
+   * Accounts whose meters the asking one holds or manages: of others it is not told how their connections fare. Null:
+   * nobody asks.
+   */
+  insiders: ReadonlySet<string> | null;
   now: number;
 }
 
@@ -53,9 +57,7 @@ async function lookAt(db: Queryable, meters: readonly Meter[], look: Look): Prom
   const groups = Map.groupBy(meters, (meter) => `${meter.timezone} ${metricsOf(meter, look)}`);
   for (const group of groups.values()) {
     const zone = group[0]!.timezone;
-    const granules = look.periods.map((each) =>
-      granulesOf({ ...look, zone }, periodIn(zone, each, look.now)),
-    );
+    const granules = look.periods(zone).map((each) => granulesOf({ ...look, zone }, each));
     const found = await missingIn(db, {
       meters: group.map(({ root_id, part }) => ({ rootId: root_id, part })),
       metrics: metricsOf(group[0]!, look),
@@ -112,7 +114,7 @@ async function reasonsFor(
       outlook: outlooks.get(root_id) ?? { outlooks: [], from: null, to: null },
       now,
     });
-    if (insiders.has(root_holder_id)) return why;
+    if (insiders === null || insiders.has(root_holder_id)) return why;
     return { ...why, verdictAt: (start) => forOutsiders(why.verdictAt(start)) };
   };
 }

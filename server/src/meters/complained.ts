@@ -43,17 +43,18 @@ export async function wantedAfter(db: Queryable, after: string, limit: number): 
 }
 
 /**
- * Says which meters have open complaints, of all that share these root meters: exactly the `complained` ones. A root
- * meter among them shows it in every copy.
+ * Says which meters have open complaints, of all that share these root meters: exactly those that `complained` finds
+ * while nobody else can say it. A root meter among them shows it in every copy.
  */
 export async function setComplained(
   tx: Tx,
   rootIds: readonly string[],
-  complained: readonly string[],
+  complained: () => Promise<string[]>,
 ): Promise<void> {
   if (rootIds.length === 0) return;
   await holdRoots(tx, rootIds);
-  const has = sql`(id = ${any(complained)} or root_id = ${any(complained)})`;
+  const ids = await complained();
+  const has = sql`(id = ${any(ids)} or root_id = ${any(ids)})`;
   await tx.run(sql`
     update meter set has_active_complaints = ${has}
     where root_id = ${any(rootIds)} and has_active_complaints <> ${has}`);

@@ -69,7 +69,9 @@ export type IdKind =
   | "connection"
   | "connection_run"
   | "connection_file"
-  | "issue";
+  | "issue"
+  | "complaint"
+  | "complaint_case";
 
 export interface EndpointSpec<
   P extends z.ZodType,

@@ -1,0 +1,2 @@
+/** What is missing, why, and who follows it up: what other slices may use. */
+export { checkCompletenessJob } from "./check.ts";
