@@ -6,9 +6,10 @@ const fileLinesMax = 600;
 export type Ratchet = Readonly<Record<string, number>>;
 const ratchetPath = "tools/tidy/ratchet.json";
 
-/** Files stay below 600 lines. */
+/** Files stay below 600 lines; those that are generated grow with what they are made of. */
 export function fileSizeRule(tree: Tree): Complaint[] {
   return tree.sources.flatMap((source) => {
+    if (source.path.includes("/generated/")) return [];
     const lines = source.text.split("\n").length - 1;
     if (lines <= fileLinesMax) return [];
     return [
