@@ -181,6 +181,26 @@ describe("metering points", () => {
   });
 });
 
+describe("a third party", () => {
+  test("collects what customers gave it powers of attorney for, and only the days of these", async () => {
+    const more = { accessFrom: "2026-10-24", accessTo: "2028-01-01" };
+    provider.points = ids.slice(0, 4).map((id) => hours(id, { more }));
+    provider.points[1]!.more = { accessFrom: "2026-09-01", accessTo: "2026-10-27" };
+    provider.authorizations = new Map([
+      ["1b2c", [ids[0]!, ids[1]!]],
+      ["3d4e", [ids[1]!, ids[2]!]],
+    ]);
+    const id = await world.collecting({ token: provider.thirdPartyToken });
+    expect(await world.connection(id)).toMatchObject({ state: "collecting", failure: null });
+    expect([...(await world.sourcesOf(id)).keys()]).toEqual(ids.slice(0, 3));
+    const [since, until] = [Date.parse("2026-10-23T22:00:00Z"), Date.parse("2026-10-27T23:00:00Z")];
+    const truth = provider.truth(ids[0]!, "hour", lastFive);
+    expect(await storedOf(id, ids[0]!, "hour")).toEqual(truth.filter(([start]) => start >= since));
+    const second = provider.truth(ids[1]!, "hour", lastFive);
+    expect(await storedOf(id, ids[1]!, "hour")).toEqual(second.filter(([start]) => start < until));
+  });
+});
+
 describe("tokens", () => {
   test("are made once a day, and anew when one has ended half-way", async () => {
     const before = provider.tokens;
@@ -241,6 +261,10 @@ describe("what stands in the way", () => {
     ["an unknown business type", (text: string) => text.replace('businessType":"A04', 'businessType":"A77')],
     ["a decimal comma", (text: string) => text.replace(/quantity":"(\d+)\./, 'quantity":"$1,')],
     ["a number in the place of a text", (text: string) => text.replace('"position":"1"', '"position":1')],
+    [
+      "a day that ends within an hour",
+      (text: string) => text.replace(/T23:00:00Z"},"Point"/, 'T23:30:00Z"},"Point"'),
+    ],
     ["a position beyond the day", (text: string) => text.replace('"position":"24"', '"position":"26"')],
     ["no time of the document", (text: string) => text.replace("createdDateTime", "created")],
     ["a metering point of others", (text: string) => text.replaceAll(ids[1]!, "9".repeat(18))],

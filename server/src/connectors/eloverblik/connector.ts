@@ -11,8 +11,8 @@ import {
 } from "../../collection/connector.ts";
 import type { Granularity } from "../../platform/granularity.ts";
 import { changedAnswer, readAnswer } from "../answer.ts";
-import { dayText } from "../windows.ts";
-import { metersOf, pointsAnswer } from "./points.ts";
+import { dayOf, dayText } from "../windows.ts";
+import { authorizationsAnswer, mergedPoints, metersOf, type Point, pointsAnswer, zone } from "./points.ts";
 import { type Question, questionsOf } from "./questions.ts";
 import { Strange, seriesAnswer, valuesOf } from "./series.ts";
 import { kindOf, type Refusal, Session } from "./session.ts";
@@ -55,20 +55,19 @@ export function eloverblikAt(origin: string): Connector {
     help: {
       en:
         "Log in to eloverblik.dk with MitID, choose API access in the menu, make a token and copy it. It shows the " +
-        "metering points that are linked to your login there, and must be renewed every year.",
+        "metering points that are linked to your login there, and must be renewed every year. The token of a third party " +
+        "shows those of all its powers of attorney.",
       sv:
         "Logga in på eloverblik.dk med MitID, välj API-adgang i menyn, skapa en token och kopiera den. Den visar de " +
-        "mätpunkter som är knutna till inloggningen där, och måste förnyas varje år.",
+        "mätpunkter som är knutna till inloggningen där, och måste förnyas varje år. En tredje parts token visar dem som " +
+        "den har fullmakt för.",
     },
     settings,
     // 120 requests a minute are allowed, 2 of them for tokens. Fewer, as a minute may begin with those of ten seconds.
     limits: { perMinute: 100, atOnce: 4, named: { token: 1.7 } },
     async *discover(visit) {
-      const path = "meteringpoints/meteringpoints?includeAll=false";
-      const answer = await new Session(visit, origin).send(path);
-      if ("code" in answer) throw new ProviderFailure("unreachable", `no list of points: ${answer.text}`);
-      const points = readAnswer(answer, pointsAnswer).result ?? [];
-      const meters = metersOf(points);
+      const points = await listPoints(new Session(visit, origin));
+      const meters = metersOf(points, dayText(dayOf(zone, visit.now)));
       visit.step("list metering points", { points: points.length, meters: meters.length });
       yield* meters;
     },
@@ -83,8 +82,29 @@ export function eloverblikAt(origin: string): Connector {
   });
 }
 
-/** Energinet's hub of all Danish electricity meters, through its interface for customers. */
+/** Energinet's hub of all Danish electricity meters, through its interfaces for customers and third parties. */
 export const eloverblik = eloverblikAt("https://api.eloverblik.dk");
+
+async function listPoints(session: Session): Promise<Point[]> {
+  if (!session.isThirdParty)
+    return list(session, "meteringpoints/meteringpoints?includeAll=false", pointsAnswer);
+  const found: Point[] = [];
+  for (const { id } of await list(session, "authorization/authorizations", authorizationsAnswer)) {
+    const path = `authorization/authorization/meteringpoints/authorizationId/${id}`;
+    found.push(...(await list(session, path, pointsAnswer)));
+  }
+  return mergedPoints(found);
+}
+
+async function list<Item>(
+  session: Session,
+  path: string,
+  schema: z.ZodType<{ result: Item[] | null }>,
+): Promise<Item[]> {
+  const answer = await session.send(path);
+  if ("code" in answer) throw new ProviderFailure("unreachable", `no list: ${answer.text}`);
+  return readAnswer(answer, schema).result ?? [];
+}
 
 interface Asking {
   session: Session;

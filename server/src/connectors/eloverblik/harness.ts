@@ -18,9 +18,12 @@ export interface EmulatedPoint {
 
 /** Energinet's interface for customers on a real server, with the answers that its documentation describes. */
 export interface EmulatedEloverblik extends Emulator {
-  /** The token that works. */
+  /** The token that works, and that of a third party. */
   token: string;
+  thirdPartyToken: string;
   points: EmulatedPoint[];
+  /** Powers of attorney of the third party: ids of points. */
+  authorizations: Map<string, string[]>;
   /** Values of days before this one are there; epoch ms. */
   publishedUntil: number;
   /** Other qualities than A04, by start of a quarter or hour; A02 has no quantity. */
@@ -62,17 +65,23 @@ export async function emulateEloverblik(now: number): Promise<EmulatedEloverblik
   };
   const server = await emulate((heard) => {
     const bearer = heard.headers.authorization?.replace("Bearer ", "") ?? "";
-    const path = heard.path.replace("/customerapi/api/", "");
-    if (path === "token")
-      return bearer === emulator.token ? dataToken() : refused(401, 50001, "Token not valid");
+    const isThird = heard.path.startsWith("/thirdpartyapi/");
+    const path = heard.path.replace(/^\/(customer|thirdparty)api\/api\//, "");
+    const good = isThird ? emulator.thirdPartyToken : emulator.token;
+    if (path === "token") return bearer === good ? dataToken() : refused(401, 50001, "Token not valid");
     if (!issued.has(bearer)) return { status: 401, text: "" };
-    if (path === "meteringpoints/meteringpoints") return { json: { result: emulator.points.map(shown) } };
+    if (isThird && path.startsWith("authorization/")) return authorized(emulator, path);
+    if (!isThird && path === "meteringpoints/meteringpoints") {
+      return { json: { result: emulator.points.map(shown) } };
+    }
     return path.startsWith("meterdata/gettimeseries/") ? timeSeries(emulator, heard, now) : undefined;
   });
   const emulator: EmulatedEloverblik = {
     ...server,
     token: jwt({ exp: now / 1000 + 300 * 86_400, tokenType: "CUSTOMERAPI_Refresh" }),
+    thirdPartyToken: jwt({ exp: now / 1000 + 300 * 86_400, tokenType: "THIRDPARTYAPI_Refresh" }),
     points: [],
+    authorizations: new Map(),
     publishedUntil: now,
     qualities: new Map(),
     corrections: new Map(),
@@ -95,6 +104,27 @@ export async function emulateEloverblik(now: number): Promise<EmulatedEloverblik
 }
 
 const refused = (status: number, code: number, text: string): Told => ({ status, json: `[${code}] ${text}` });
+
+function authorized({ points, authorizations }: EmulatedEloverblik, path: string): Told | undefined {
+  if (path === "authorization/authorizations") {
+    const result = [...authorizations.keys()].map((id) => ({
+      id,
+      thirdPartyName: "Ejendomsdrift A/S",
+      validFrom: "2021-01-01",
+      validTo: "2030-01-01",
+      customerName: "Anna Jensen",
+      customerCVR: null,
+      customerKey: null,
+      includeFutureMeteringPoints: false,
+      timeStamp: "2021-01-01T10:00:00Z",
+    }));
+    return { json: { result } };
+  }
+  const ids = authorizations.get(
+    path.replace("authorization/authorization/meteringpoints/authorizationId/", ""),
+  );
+  return ids && { json: { result: points.filter(({ id }) => ids.includes(id)).map(shown) } };
+}
 
 function shown({ id, typeOfMP, occurrence, children = [], more }: EmulatedPoint): object {
   return {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { FoundMeter } from "../../collection/connector.ts";
+import type { Day, FoundMeter } from "../../collection/connector.ts";
 import type { Granularity } from "../../platform/granularity.ts";
 import { dayOf, dayText } from "../windows.ts";
 
@@ -11,11 +11,14 @@ const words = z
   .string()
   .nullish()
   .transform((text) => text?.trim() ?? "");
-/** The day of an instant such as `2021-02-28T23:00:00.000Z`, by the clock of Copenhagen. */
-const firstDay = z
-  .union([z.literal(""), z.iso.datetime({ offset: true })])
+/** A day, or the instant at which one begins by the clock of Copenhagen, such as `2021-02-28T23:00:00.000Z`. */
+const day = z
+  .union([z.literal(""), z.iso.date(), z.iso.datetime({ offset: true, local: true })])
   .nullish()
-  .transform((text) => (text ? dayText(dayOf(zone, Date.parse(text))) : undefined));
+  .transform((text): Day | undefined => {
+    if (!text) return undefined;
+    return /Z|[+-]\d\d:\d\d$/.test(text) ? dayText(dayOf(zone, Date.parse(text))) : text.slice(0, 10);
+  });
 const id = z.string().regex(/^\d{18}$/, "must be 18 digits");
 
 const child = z.object({
@@ -35,13 +38,31 @@ const point = z.object({
   cityName: words,
   firstConsumerPartyName: words,
   consumerCVR: words,
-  consumerStartDate: firstDay,
+  consumerStartDate: day,
+  /** First and last day that a power of attorney covers. */
+  accessFrom: day,
+  accessTo: day,
   childMeteringPoints: z.array(child).nullish(),
 });
-type Point = z.output<typeof point>;
+/** A metering point as lists show it. */
+export type Point = z.output<typeof point>;
 
-/** The answer to the question which metering points the customer has. */
+/** The answer to the question which metering points there are. */
 export const pointsAnswer = z.object({ result: z.array(point).nullable() });
+
+/** The answer to the question which powers of attorney a third party has. */
+export const authorizationsAnswer = z.object({
+  result: z.array(z.object({ id: z.string().regex(/^[\w-]+$/) })).nullable(),
+});
+
+/** Points that several powers of attorney cover, once, for all the days of any. */
+export function mergedPoints(points: readonly Point[]): Point[] {
+  return [...Map.groupBy(points, ({ meteringPointId }) => meteringPointId).values()].map((same) => {
+    const from = same.map(({ accessFrom }) => accessFrom ?? "");
+    const to = same.map(({ accessTo }) => accessTo ?? "9999-12-31");
+    return { ...same[0]!, accessFrom: from.toSorted()[0] || undefined, accessTo: to.toSorted().at(-1) };
+  });
+}
 
 /**
  * Kinds of metering points that hold energy which flows one way. Others are left out: analyses, net of both ways,
@@ -71,15 +92,15 @@ const granularitiesOf: Readonly<Record<string, readonly Granularity[]>> = {
   P1M: ["month"],
 };
 
-/** The metering points of a list that can be collected, children included. */
-export function metersOf(points: readonly Point[]): FoundMeter[] {
+/** The metering points of a list that can be collected, children included; `today` by the clock of Copenhagen. */
+export function metersOf(points: readonly Point[], today: Day): FoundMeter[] {
   return points.flatMap((parent) => {
     const address = addressOf(parent);
     const { firstConsumerPartyName: name, consumerCVR: number } = parent;
     const about: Partial<FoundMeter> = {
       ...(address === "" ? {} : { address }),
       ...(name === "" || number === "" ? {} : { customer: { number, name } }),
-      ...(parent.consumerStartDate === undefined ? {} : { from: parent.consumerStartDate }),
+      ...boundsOf(parent, today),
     };
     return [parent, ...(parent.childMeteringPoints ?? [])].flatMap((each) => meterOf(each, about));
   });
@@ -105,6 +126,20 @@ function meterOf(
       metrics: granularities.length === 0 ? [] : [{ metric: "energy", granularities }],
     },
   ];
+}
+
+/** The days of the customer at a point, as far as they may be read. */
+function boundsOf(
+  { consumerStartDate = "", accessFrom = "", accessTo }: Point,
+  today: Day,
+): Partial<FoundMeter> {
+  const from = consumerStartDate > accessFrom ? consumerStartDate : accessFrom;
+  return {
+    ...(from === "" ? {} : { from }),
+    ...(accessTo === undefined || accessTo >= today
+      ? {}
+      : { ended: dayText(dayOf("UTC", Date.parse(accessTo)) + 1) }),
+  };
 }
 
 /** `Vestergade 1A, 2. th, 1450 København K` */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { DeliveredQuality } from "../../collection/connector.ts";
 import { parseDecimal } from "../../platform/decimal.ts";
 import type { Granularity } from "../../platform/granularity.ts";
-import { granuleStarts } from "../../platform/time/granule.ts";
+import { granuleEnd, granuleStarts } from "../../platform/time/granule.ts";
 import { zone } from "./points.ts";
 
 /** Something in an answer that is not as it is documented. */
@@ -134,7 +134,11 @@ function addPeriod(
   { granularity, shift }: { granularity: Granularity; shift: number },
 ): void {
   const starts = granuleStarts(granularity, zone, { from: start, to: end });
-  if (starts[0] !== start) throw new Strange(`a period that begins within ${granularity}s`);
+  if (starts[0] !== start || granuleEnd(granularity, zone, starts.at(-1)!) !== end) {
+    // Of the month in which a customer came or left there is a part: it is no value of a month.
+    if (granularity === "month") return;
+    throw new Strange(`a period that is no whole ${granularity}s`);
+  }
   for (const { position, "out_Quantity.quantity": quantity, "out_Quantity.quality": code } of Point ?? []) {
     const at = starts[Number(position) - 1];
     if (at === undefined) throw new Strange(`a value at the position ${position} of ${starts.length}`);

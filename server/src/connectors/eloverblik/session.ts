@@ -28,14 +28,17 @@ export function kindOf({ code }: Refusal): "foreign" | "empty" | "fault" | undef
   return faultCodes.has(code) ? "fault" : undefined;
 }
 
-/** The customer's interface for the time of one visit. */
+/** The interface for the time of one visit. */
 export class Session {
+  /** Whether the token is a third party's, who reads what customers gave it powers of attorney for. */
+  readonly isThirdParty: boolean;
   readonly #visit: Visit<{ token: string }>;
   readonly #root: string;
 
   constructor(visit: Visit<{ token: string }>, origin: string) {
     this.#visit = visit;
-    this.#root = `${origin}/customerapi/api`;
+    this.isThirdParty = claimsOf(visit.settings.token).tokenType?.startsWith("THIRDPARTYAPI") === true;
+    this.#root = `${origin}/${this.isThirdParty ? "thirdpartyapi" : "customerapi"}/api`;
   }
 
   /**
@@ -118,11 +121,18 @@ function refusalOf(answer: HttpAnswer): Refusal | undefined {
 
 /** When a token ends by its own claim, epoch ms; `undefined` when it does not say. */
 function endOf(token: string): number | undefined {
-  const claims = token.split(".")[1] ?? "";
+  const { exp } = claimsOf(token);
+  return exp === undefined ? undefined : exp * 1000;
+}
+
+const claims = z.object({ exp: z.number().optional(), tokenType: z.string().optional() });
+
+/** What a token says about itself. Who reads it learns nothing of whether it is genuine. */
+function claimsOf(token: string): z.output<typeof claims> {
   try {
-    const { exp } = JSON.parse(Buffer.from(claims, "base64url").toString("utf8"));
-    return typeof exp === "number" ? exp * 1000 : undefined;
+    const text = Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8");
+    return claims.safeParse(JSON.parse(text)).data ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
