@@ -119,12 +119,14 @@ async function waitFor(id: string, state: string): Promise<void> {
   }
 }
 
-test("events tell each change and step as it happens", async () => {
+test("events tell each change and step as it happens, and that they still listen", async () => {
   const { connect, run } = world;
   const made = await connect();
-  const listening = call("GET", `/connections/${made._id}/events?wait=6`);
+  const listening = call("GET", `/connections/${made._id}/events?wait=16`);
   await run();
-  const told = (await listening).text
+  const { text } = await listening;
+  expect(text.endsWith(": keep-alive\n\n")).toBe(true);
+  const told = text
     .split("\n\n")
     .filter((event) => event.startsWith("id: "))
     .map((event) => JSON.parse(event.slice(event.indexOf("data: ") + 6)));

@@ -87,7 +87,8 @@ async function* changes(
       const elapsed = stopwatch();
       const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.min(keepAliveMs, idleMs - idle))]);
       await watchOf(deps).moved(new Map([[id, told]]), limit);
-      idle += elapsed();
+      // Whole ones: what is left of the time is given to a timer.
+      idle += Math.ceil(elapsed());
       if (limit.aborted && idle < idleMs) yield ": keep-alive\n\n";
     }
   } catch (error) {
