@@ -87,7 +87,8 @@ async function collect(server: RunningServer, access: DemoAccess, daySeconds: nu
   const curl = curlOf(server, access);
   return [
     `Älvdal Energi, a utility that does not exist, answers at ${collection.url} (log in as demo / demo).`,
-    `Metertree logs in there for five customers. A day takes ${daySeconds} seconds until it is today.`,
+    `Metertree logs in there for five customers. A day takes ${daySeconds} seconds until it is today; time and faults`,
+    `are ordered at ${collection.controlUrl}/control (simulator/README.md).`,
     "",
     "Connections: their states, who acts and what to do:",
     curl("/connections"),

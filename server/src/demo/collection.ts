@@ -9,6 +9,8 @@ import { startUtility } from "./utility.ts";
 export interface DemoCollection extends Connected {
   /** Address of the utility's customer pages. */
   url: string;
+  /** Address of its control. */
+  controlUrl: string;
   /** The latest month of which days are there, such as `202511`. */
   month: string;
   /** Tells from now on what connections bring, line by line. */
@@ -40,6 +42,7 @@ export async function connectUtility(
     return {
       ...connected,
       url: utility.url,
+      controlUrl: utility.controlUrl,
       month,
       begin: (tell) => arrivals.begin(tell, { isNew }),
       async close() {

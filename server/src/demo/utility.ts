@@ -13,6 +13,8 @@ import type { Connected } from "./customers.ts";
 export interface DemoUtility {
   /** Address of its customer pages. */
   url: string;
+  /** Address of its control: time, faults, the truth. */
+  controlUrl: string;
   /** Its address at the last start, when that was another one. */
   formerUrl: string | null;
   /** Epoch ms of its clock, which begins in the past and runs until it has caught up with ours. */
@@ -67,7 +69,7 @@ export async function startUtility(options: UtilityOptions): Promise<DemoUtility
   const wanted = before?.port ?? usualPort;
   const speed = 86_400 / daySeconds;
   const launched = { now: begin, speed, pivot };
-  const { child, url } = await launch({ ...launched, port: wanted })
+  const { child, url, controlUrl } = await launch({ ...launched, port: wanted })
     // Another program has the port.
     .catch(() => launch({ ...launched, port: 0 }));
   const begun = clock.now();
@@ -79,6 +81,7 @@ export async function startUtility(options: UtilityOptions): Promise<DemoUtility
   const now = () => Math.min(clock.now(), begin + (clock.now() - begun) * speed);
   const utility: DemoUtility = {
     url,
+    controlUrl,
     formerUrl: before === undefined || before.port === port ? null : urlOf(before.port),
     now,
     connected: before?.connected ?? null,
@@ -101,12 +104,11 @@ interface Launch extends Pick<Kept, "port" | "pivot" | "now"> {
   speed: number;
 }
 
-async function launch({
-  port,
-  now,
-  speed,
-  pivot,
-}: Launch): Promise<{ child: ChildProcessByStdio<Writable, Readable, Readable>; url: string }> {
+interface Launched extends Pick<DemoUtility, "url" | "controlUrl"> {
+  child: ChildProcessByStdio<Writable, Readable, Readable>;
+}
+
+async function launch({ port, now, speed, pivot }: Launch): Promise<Launched> {
   const words = {
     port: String(port),
     "control-port": "0",
@@ -133,15 +135,16 @@ async function launch({
     throw new Problem("unavailable", `The demo utility did not start: ${said.trim()}`);
   });
   failed.catch(() => undefined);
-  const url = await Promise.race([addressOf(child), failed]);
-  return { child, url };
+  return { child, ...(await Promise.race([addressesOf(child), failed])) };
 }
 
-/** What it prints first is where it answers. */
-async function addressOf({ stdout }: { stdout: Readable }): Promise<string> {
+/** What it prints first is where it answers: pages, then control. */
+async function addressesOf({ stdout }: { stdout: Readable }): Promise<Omit<Launched, "child">> {
+  const found: string[] = [];
   for await (const line of createInterface({ input: stdout })) {
-    const url = /http:\/\/\S+/.exec(line)?.[0];
-    if (url !== undefined) return url;
+    found.push(...(line.match(/http:\/\/[^\s/]+/) ?? []));
+    const [url, controlUrl] = found;
+    if (url !== undefined && controlUrl !== undefined) return { url, controlUrl };
   }
   return new Promise(() => undefined);
 }
