@@ -87,7 +87,7 @@ describe("the demo utility", { timeout: 300_000 }, () => {
       expect(names.filter((type: string) => type === "water").length).toBeGreaterThanOrEqual(2);
       const days = (await paste(node!)).data[0].periods[0].energy;
       expect(days.filter((kWh: number | null) => kWh !== null && kWh > 0).length).toBeGreaterThan(0);
-      await tells(demo, /the whole history/);
+      await tells(demo, /Brf Sjöutsikten 10 +[\d,]+ values, the whole history/);
       await tells(demo, /\d{4}-\d\d-\d\d is published: [\d,]+ values arrived/);
     } finally {
       demo.process.kill("SIGKILL");
