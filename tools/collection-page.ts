@@ -11,11 +11,12 @@ export function collectionPage(page: string): string {
   return withTable(withTable(page, "states", statesTable()), "consequences", consequencesTable());
 }
 
-function withTable(page: string, name: string, table: string): string {
+/** A page with another table between its marks `<!-- name -->` and `<!-- end -->`. */
+export function withTable(page: string, name: string, table: string): string {
   const start = `<!-- ${name} -->\n`;
   const from = page.indexOf(start) + start.length;
   const to = page.indexOf("<!-- end -->", from);
-  if (!page.includes(start) || to === -1) throw new Error(`${pagePath} has no place for ${name}`);
+  if (!page.includes(start) || to === -1) throw new Error(`the page has no place for ${name}`);
   return `${page.slice(0, from)}\n${table}\n\n${page.slice(to)}`;
 }
 

@@ -7,6 +7,20 @@ import type { RecordWords } from "./connector-record.ts";
 export function registerConnector(program: Command): void {
   const connector = program.command("connector").description("make, test and record connectors");
   connector
+    .command("new <name>")
+    .description("make the folder of a connector with everything that it needs, and name it in connectors/all.ts")
+    .option("--title <text>", "the provider as people know it; the name unless given")
+    .option("--country <code>", "ISO 3166 code of a country where it delivers; may be repeated", repeated, [])
+    .action(async (name: string, { title = name, country }: { title?: string; country: string[] }) => {
+      const { connectorsFolder, newConnector } = await import("../connector-kit/connector-kit.ts");
+      try {
+        newConnector(connectorsFolder, { name, title, countries: country });
+      } catch (error) {
+        throw new Problem("invalid", (error as Error).message);
+      }
+      console.log(`server/src/connectors/${name} is there. Next: metertree connector test ${name}`);
+    });
+  connector
     .command("test [names...]")
     .description(
       "hold connectors against the contract and play their cases; all unless named; exit code 1 when something is wrong",

@@ -10,12 +10,13 @@ export interface Disguise {
   addSecret(value: string, placeholder: string): void;
   /** Something personal: replaced where it stands by itself, not inside of a longer word or number. */
   addPersonal(value: string, placeholder: string): void;
-  /** Replaced only where it is a whole field, since it is too short to be looked for elsewhere. */
+  /** Replaced only where it is a whole field that is sent, since it may be an ordinary word or number elsewhere. */
   addShort(value: string, placeholder: string): void;
   /** The values that are replaced everywhere. */
   secrets(): string[];
-  /** A whole field: a string of JSON, a value of a form or of an address. */
+  /** A whole field that is sent: a string of JSON, a value of a form or of an address. */
   field(value: string): string;
+  /** Any text. */
   text(text: string): string;
 }
 
@@ -59,8 +60,8 @@ export function makeDisguise(): Disguise {
     addPersonal: (value, placeholder) => add(value, placeholder, false),
     addShort: (value, placeholder) => void short.set(value, placeholder),
     secrets: () => [...known.values()].flatMap(({ value, isSecret }) => (isSecret ? [value] : [])),
-    field: (value) => short.get(value) ?? text(value),
-    text,
+    field: (value) => (known.get(value)?.isSecret === true ? text(value) : (short.get(value) ?? text(value))),
+    text: (plain) => text(plain),
   };
 }
 

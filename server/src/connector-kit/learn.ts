@@ -32,23 +32,35 @@ export function learnFrom(said: Said, disguise: Disguise): void {
   for (const text of said.hide)
     disguise.addSecret(text, /\d{4}/.test(text) ? sameShape(text, names("hide")) : `text-${names("text")}`);
   for (const code of said.codes) disguise.addShort(code, sameShape(code, 0));
-  for (const { url, headers, body, answer } of said.exchanges) {
-    const token = (value: string) => addToken(disguise, value, names);
-    for (const [name, value] of new URL(url).searchParams) if (secretName.test(name)) token(value);
-    for (const [name, value] of Object.entries(headers)) {
-      if (!plainHeader.test(name)) token(value.replace(/^(Bearer|Token|Basic)\s+/i, ""));
-    }
-    for (const value of cookieValues(answer?.headers["set-cookie"])) token(value);
-    for (const text of [url, textOf(body), textOf(answer?.body), answer?.headers.location ?? ""]) {
-      for (const [found] of text.matchAll(jwt)) disguise.addSecret(found, plainJwt(found, names("token")));
-      for (const value of hiddenInputs(text)) token(value);
-      learnJson(text, { disguise, names, token });
-      learnForm(text, token);
-      for (const { value, placeholder } of personalIn(`${text}\n${decoded(text)}`))
-        disguise.addPersonal(value, placeholder(names));
+  for (const exchange of said.exchanges) learnExchange(exchange, disguise, names);
+  learnFound(said.found, disguise, names);
+}
+
+function learnExchange({ url, headers, body, answer }: Exchange, disguise: Disguise, names: Counter): void {
+  const token = (value: string) => addToken(disguise, value, names);
+  for (const [name, value] of new URL(url).searchParams) if (secretName.test(name)) token(value);
+  for (const [name, value] of Object.entries(headers)) {
+    if (!plainHeader.test(name)) token(value.replace(/^(Bearer|Token|Basic)\s+/i, ""));
+  }
+  for (const value of cookieValues(answer?.headers["set-cookie"])) token(value);
+  const received = textOf(answer?.body);
+  for (const text of [url, textOf(body), received, answer?.headers.location ?? ""]) {
+    for (const [found] of text.matchAll(jwt)) disguise.addSecret(found, plainJwt(found, names("token")));
+    for (const value of hiddenInputs(text)) token(value);
+    learnForm(text, token);
+    for (const { value, placeholder } of personalIn(`${text}\n${decoded(text)}`)) {
+      disguise.addPersonal(value, placeholder(names));
     }
   }
-  learnFound(said.found, disguise, names);
+  eachMember(textOf(body), (name, value) => {
+    if (secretName.test(name)) token(value);
+  });
+  eachMember(received, (name, value) => {
+    if (secretName.test(name)) token(value);
+    else if (personalName.test(name) && value.length >= charsMin) {
+      disguise.addPersonal(value, personalPlaceholder(name, value, names));
+    }
+  });
 }
 
 /** Numbers things of a kind, from 1. */
@@ -107,30 +119,20 @@ function hiddenInputs(html: string): string[] {
   });
 }
 
-interface Learning {
-  disguise: Disguise;
-  names: Counter;
-  token(value: string): void;
-}
-
-function learnJson(text: string, learning: Learning): void {
+/** Strings in JSON with the names of their members. */
+function eachMember(text: string, work: (name: string, value: string) => void): void {
+  const walk = (name: string, value: unknown): void => {
+    if (typeof value === "string") work(name, value);
+    else if (Array.isArray(value)) for (const each of value) walk(name, each);
+    else if (typeof value === "object" && value !== null) {
+      for (const [key, member] of Object.entries(value)) walk(key, member);
+    }
+  };
   if (!/^\s*[[{"]/.test(text)) return;
   try {
-    learnMember("", JSON.parse(text), learning);
+    walk("", JSON.parse(text));
   } catch {
     // It only looked like JSON.
-  }
-}
-
-function learnMember(name: string, value: unknown, learning: Learning): void {
-  if (typeof value === "string") {
-    if (secretName.test(name)) learning.token(value);
-    else if (personalName.test(name) && value.length >= charsMin) {
-      learning.disguise.addPersonal(value, personalPlaceholder(name, value, learning.names));
-    }
-  } else if (typeof value === "object" && value !== null) {
-    for (const [key, member] of Object.entries(value))
-      learnMember(Array.isArray(value) ? name : key, member, learning);
   }
 }
 

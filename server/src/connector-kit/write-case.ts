@@ -105,11 +105,11 @@ function filesOf(recording: Recording, disguise: Disguise, options: WriteOptions
   const { settings, now, wanted, codes, exchanges } = recording;
   const instant = (at: number) => new Date(at).toISOString().replace(".000Z", "Z");
   const scrubber = makeScrubber(disguise.secrets());
-  const whole = <Value>(value: Value): unknown =>
-    scrubbed(value, (text) => scrubber.scrub(disguise.field(text)));
+  const whole = (value: unknown, work: Work): unknown =>
+    scrubbed(value, (text) => scrubber.scrub(work(text)));
   const stated = {
     about: options.about,
-    settings: whole(settings),
+    settings: whole(settings, disguise.field),
     now: instant(now),
     ...(codes.length === 0 ? {} : { codes: codes.map(disguise.field) }),
     discover: true,
@@ -126,12 +126,10 @@ function filesOf(recording: Recording, disguise: Disguise, options: WriteOptions
   };
   const files: Files = { stated, talk: [], bodies: new Map(), problems: [] };
   for (const [i, exchange] of exchanges.entries()) {
-    files.talk.push(
-      whole({
-        request: requestOf(exchange, disguise),
-        response: responseOf(exchange, { i, disguise, options, files }),
-      }),
-    );
+    files.talk.push({
+      request: whole(requestOf(exchange, disguise), disguise.field),
+      response: whole(responseOf(exchange, { i, disguise, options, files }), disguise.text),
+    });
   }
   return files;
 }
@@ -168,7 +166,7 @@ function requestOf({ method, url, headers, body }: Exchange, disguise: Disguise)
       ? {}
       : type.startsWith("application/x-www-form-urlencoded")
         ? { form: Object.fromEntries(new URLSearchParams(text)) }
-        : (hiddenJson(text, disguise) ?? { body: text });
+        : (hiddenJson(text, { field: disguise.field, name: disguise.text }) ?? { body: text });
   return { ...(method === "GET" ? {} : { method }), url: disguise.text(address.href), ...sent };
 }
 
@@ -202,7 +200,7 @@ function responseOf({ url, answer }: Exchange, { i, disguise, options, files }: 
   if (headers["content-type"] !== undefined) {
     headers["content-type"] = headers["content-type"].replace(/charset=["']?[\w-]+["']?/i, "charset=utf-8");
   }
-  const parsed = hiddenJson(text, disguise);
+  const parsed = hiddenJson(text, { field: disguise.text, name: disguise.text });
   if (text.length <= bodyCharsMax) return { ...response, ...(parsed ?? { body: text }) };
   const name = `${i + 1}.${extensionOf(headers["content-type"])}`;
   const scrub = makeScrubber(disguise.secrets()).scrub;
@@ -212,12 +210,15 @@ function responseOf({ url, answer }: Exchange, { i, disguise, options, files }: 
 }
 
 /** JSON without secrets; undefined unless it is the same after it was read and written: no digit may be lost. */
-function hiddenJson(text: string, disguise: Disguise): { json: unknown } | undefined {
+function hiddenJson(
+  text: string,
+  { field, name }: { field: Work; name: Work },
+): { json: unknown } | undefined {
   try {
     const json: unknown = JSON.parse(text);
     const bare = (each: string) => each.replace(/\s/g, "");
     if (bare(JSON.stringify(json)) !== bare(text)) return undefined;
-    return { json: scrubbed(json, disguise.field, disguise.text) };
+    return { json: scrubbed(json, field, name) };
   } catch {
     return undefined;
   }
