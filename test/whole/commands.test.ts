@@ -129,3 +129,12 @@ test.for([
   expect(end.stdout).toBe("");
   expect(end.stderr.toLowerCase()).toContain(message.toLowerCase());
 });
+
+test("pages that no connector understood are listed; there are none yet", async () => {
+  expect(await metertreeJson(["connector", "pages", ...where])).toEqual([]);
+  const { code, stderr } = await metertree(["connector", "page", "nothing", ...where]);
+  expect([code, stderr.trim()]).toEqual([
+    1,
+    "Error: There is no kept page of a run nothing: metertree connector pages lists them.",
+  ]);
+});

@@ -10,6 +10,7 @@ export { secretsIn } from "./credentials.ts";
 export type { Cursor } from "./cursor.ts";
 export { openHttp, type TraceLine } from "./http.ts";
 export { tidyCollectionJob } from "./jobs.ts";
+export { type KeptPage, keptPage, keptPages } from "./kept-page.ts";
 export { watchCollection } from "./metrics.ts";
 export {
   type AskedAgain,

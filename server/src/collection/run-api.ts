@@ -9,6 +9,7 @@ import { oneConnection } from "./connection-api.ts";
 import { stepView, viewSteps } from "./connection-view.ts";
 import { type FailureKind, failureKinds } from "./connector.ts";
 import type { TraceLine } from "./http.ts";
+import { keptPage } from "./kept-page.ts";
 import type { Step } from "./visit.ts";
 
 const outcomes = ["running", "complete", "failed", "interrupted"] as const;
@@ -148,13 +149,9 @@ const page = endpoint({
   params: oneRun,
   reply: z.unknown(),
   async handle({ who, params, header }, { db, keys }) {
-    const { accountId } = await reachConnection(db, who as Caller, { id: params.id });
+    await reachConnection(db, who as Caller, { id: params.id });
     await runOf(db, params);
-    const row = await db.one<{ page: Buffer | null }>(
-      sql`select page from connection_run where id = ${params.run_id}`,
-    );
-    const place = { table: "connection_run", row: params.run_id, column: "page" };
-    const text = row.page === null ? "" : await keys.open(db, accountId, row.page, place);
+    const text = (await keptPage(db, { keys, runId: params.run_id })) ?? "";
     // It is somebody else's page: never shown as one of ours.
     header("Content-Disposition", 'attachment; filename="page.txt"');
     return new Raw("text/plain; charset=utf-8", Buffer.from(text));

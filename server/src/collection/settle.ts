@@ -9,7 +9,9 @@ import { changeState } from "./state.ts";
 import type { OpenVisit } from "./visit.ts";
 
 /** What a run has done, as it is written down. */
-export type Report = Pick<OpenVisit, "scrubber" | "trace" | "steps"> & { counts: Record<string, number> };
+export type Report = Pick<OpenVisit, "scrubber" | "trace" | "steps" | "lastPage"> & {
+  counts: Record<string, number>;
+};
 
 const messageCharsMax = 1_000;
 const pageCharsMax = 200_000;
@@ -137,8 +139,9 @@ async function keepPage(
   { keys }: Deps,
   { claimed, report, failure }: { claimed: Claimed; report: Report; failure: ProviderFailure },
 ): Promise<void> {
-  if (failure.page === undefined) return;
-  const text = report.scrubber.scrub(failure.page.slice(0, pageCharsMax));
+  const page = failure.page ?? (failure.kind === "changed" ? report.lastPage() : undefined);
+  if (page === undefined) return;
+  const text = report.scrubber.scrub(page.slice(0, pageCharsMax));
   const place = { table: "connection_run", row: claimed.runId, column: "page" };
   const box = await keys.seal(tx, claimed.accountId, text, place);
   await tx.run(sql`update connection_run set page = ${box} where id = ${claimed.runId}`);

@@ -2,7 +2,15 @@ import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { pause } from "../platform/pause.ts";
 import { type Claimed, LostConnection } from "./claim.ts";
-import { type Connector, type Memory, ProviderFailure, type Visit, type Words } from "./connector.ts";
+import {
+  type Connector,
+  type Http,
+  type HttpAnswer,
+  type Memory,
+  ProviderFailure,
+  type Visit,
+  type Words,
+} from "./connector.ts";
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
 import { openHttp, type TraceLine } from "./http.ts";
 import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
@@ -24,6 +32,8 @@ export interface OpenVisit {
   scrubber: Scrubber;
   trace: TraceLine[];
   steps: Step[];
+  /** Text of the latest answer, for whoever must find out what a connector stumbled over. */
+  lastPage(): string | undefined;
   /** Resolves when the steps told so far are written. */
   told(): Promise<void>;
 }
@@ -73,20 +83,22 @@ export async function openVisit(
   const addLine = (line: TraceLine) => {
     if (trace.length < traceMax) trace.push(line);
   };
-  const http = openHttp({
-    egress,
-    scrubber,
-    now: clock.now,
-    signal,
-    async slot(limit) {
-      for (const each of limitsOf(connector, limit)) {
-        await pause(await takeSlot(deps.db, each, clock.now()), signal);
-        signal.throwIfAborted();
-      }
-    },
-    wait,
-    trace: addLine,
-  });
+  const { http, lastPage } = remembering(
+    openHttp({
+      egress,
+      scrubber,
+      now: clock.now,
+      signal,
+      async slot(limit) {
+        for (const each of limitsOf(connector, limit)) {
+          await pause(await takeSlot(deps.db, each, clock.now()), signal);
+          signal.throwIfAborted();
+        }
+      },
+      wait,
+      trace: addLine,
+    }),
+  );
   const visit: Visit<Settings> = {
     settings,
     http,
@@ -106,7 +118,22 @@ export async function openVisit(
       return code;
     },
   };
-  return { visit, scrubber, trace, steps, told: () => telling };
+  return { visit, scrubber, trace, steps, lastPage, told: () => telling };
+}
+
+/** Requests whose latest answer is at hand as text, when it is one. */
+function remembering(http: Http): { http: Http; lastPage: OpenVisit["lastPage"] } {
+  let last: HttpAnswer | undefined;
+  return {
+    http: {
+      ...http,
+      async send(url, request) {
+        last = await http.send(url, request);
+        return last;
+      },
+    },
+    lastPage: () => (last?.bytes.includes(0) === false ? last.text() : undefined),
+  };
 }
 
 /** `Visit.wait`: bounded, as a run that waits holds one of the provider's places. */

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Connector } from "../collection/connector.ts";
 import { Problem } from "../platform/problem.ts";
+import { registerConnectorPages } from "./connector-pages.ts";
 import type { RecordWords } from "./connector-record.ts";
 
 /** `metertree connector …`: the tools of a connector's author. */
@@ -8,7 +9,9 @@ export function registerConnector(program: Command): void {
   const connector = program.command("connector").description("make, test and record connectors");
   connector
     .command("new <name>")
-    .description("make the folder of a connector with everything that it needs, and name it in connectors/all.ts")
+    .description(
+      "make the folder of a connector with everything that it needs, and name it in connectors/all.ts",
+    )
     .option("--title <text>", "the provider as people know it; the name unless given")
     .option("--country <code>", "ISO 3166 code of a country where it delivers; may be repeated", repeated, [])
     .action(async (name: string, { title = name, country }: { title?: string; country: string[] }) => {
@@ -52,6 +55,7 @@ export function registerConnector(program: Command): void {
       const { recordConnector } = await import("./connector-record.ts");
       process.exitCode = await recordConnector((await chosen([name]))[0]!, words);
     });
+  registerConnectorPages(connector);
 }
 
 const repeated = (value: string, before: string[]) => [...before, value];
