@@ -32,7 +32,7 @@ export function api(app: FastifyInstance, utility: Utility): void {
       if (end !== "in" && end !== "code") return refuse(reply, 403, end);
       const token = randomBytes(24).toString("base64url");
       if (tokens.size >= tokensMax) tokens.delete(tokens.keys().next().value!);
-      tokens.set(token, { username, expiresAt: utility.clock.wall() + tokenMs });
+      tokens.set(token, { username, expiresAt: utility.clock.lived() + tokenMs });
       return { access_token: token, token_type: "Bearer", expires_in: tokenMs / 1000 };
     },
   );
@@ -41,7 +41,7 @@ export function api(app: FastifyInstance, utility: Utility): void {
     (handle: (customer: Customer, request: Asked, reply: FastifyReply) => unknown) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
       const token = tokens.get(request.headers.authorization?.replace(/^Bearer /, "") ?? "");
-      if (token === undefined || token.expiresAt <= utility.clock.wall())
+      if (token === undefined || token.expiresAt <= utility.clock.lived())
         return refuse(reply, 401, "invalid_token");
       const obstacle = await obstacleOf(utility, token.username);
       if (obstacle?.kind === "busy") reply.header("retry-after", String(obstacle.retryAfterSeconds));

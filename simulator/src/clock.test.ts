@@ -16,6 +16,18 @@ test("it runs as fast as it is told to, from where it stands, and never back", (
   expect(clock.now()).toBe(2_000_000);
 });
 
+test("whoever waits lives as fast as the machine, and through all that it is set ahead by", () => {
+  let wall = 5000;
+  const clock = simulatedClock(1_000_000, { speed: 100, wall: () => wall });
+  const begun = clock.lived();
+  wall += 100;
+  expect(clock.lived() - begun).toBe(100);
+  clock.set({ now: clock.now() + 3_600_000 });
+  expect(clock.lived() - begun).toBe(3_600_100);
+  clock.set({ now: 0 });
+  expect(clock.lived() - begun).toBe(3_600_100);
+});
+
 test("one that catches up is never ahead of the machine, and keeps its pace then", () => {
   let wall = 1_000_000;
   const clock = simulatedClock(900_000, { speed: 100, wall: () => wall, catchesUp: true });

@@ -2,8 +2,11 @@
 export interface SimulatedClock {
   /** Epoch milliseconds of the utility. */
   now(): number;
-  /** Epoch milliseconds of the machine: sessions and tokens end by it, as a visitor does not live faster. */
-  wall(): number;
+  /**
+   * Milliseconds as a visitor lives through them: those of the machine, whatever the speed, and all that the clock is
+   * set ahead by. Sessions and tokens end by them.
+   */
+  lived(): number;
   /** Simulated seconds per second; 0 stands still. */
   readonly speed: number;
   /** Sets the time, the speed, or both. The time never goes back: what was published stays published. */
@@ -19,18 +22,21 @@ export function simulatedClock(
   { speed = 1, wall = Date.now, catchesUp = false } = {},
 ): SimulatedClock {
   let begun = { now, wall: wall(), speed };
+  let leapt = 0;
   const read = () => {
     const own = begun.now + (wall() - begun.wall) * begun.speed;
     return catchesUp ? Math.min(own, wall()) : own;
   };
   return {
     now: () => Math.floor(read()),
-    wall,
+    lived: () => wall() + leapt,
     get speed() {
       return begun.speed;
     },
     set(change) {
-      begun = { now: Math.max(read(), change.now ?? 0), wall: wall(), speed: change.speed ?? begun.speed };
+      const before = read();
+      begun = { now: Math.max(before, change.now ?? 0), wall: wall(), speed: change.speed ?? begun.speed };
+      leapt += begun.now - before;
     },
   };
 }

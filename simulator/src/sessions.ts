@@ -20,17 +20,17 @@ const sessionsMax = 10_000;
 /** Sessions that end after a quarter of an hour without a request. */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
-  readonly #wall: () => number;
+  readonly #lived: () => number;
 
-  constructor(wall: () => number) {
-    this.#wall = wall;
+  constructor(lived: () => number) {
+    this.#lived = lived;
   }
 
   /** The session with an id, or a new one. */
   open(id: string | undefined): Session {
     const found = this.#sessions.get(id ?? "");
-    if (found !== undefined && found.expiresAt > this.#wall()) {
-      found.expiresAt = this.#wall() + idleMs;
+    if (found !== undefined && found.expiresAt > this.#lived()) {
+      found.expiresAt = this.#lived() + idleMs;
       return found;
     }
     return this.begin("new", null);
@@ -44,7 +44,7 @@ export class Sessions {
       stage,
       username,
       requests: 0,
-      expiresAt: this.#wall() + idleMs,
+      expiresAt: this.#lived() + idleMs,
     };
     // The oldest goes, so that visitors who never return do not fill the memory.
     if (this.#sessions.size >= sessionsMax) this.end(this.#sessions.keys().next().value!);

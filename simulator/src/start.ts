@@ -92,7 +92,7 @@ class FrontDoor {
 /** Pages and API of a utility. Sessions end when it goes away. */
 function site(utility: Utility): FastifyInstance {
   const app = fastify({ forceCloseConnections: true, bodyLimit: 64 * 1024 });
-  const sessions = new Sessions(utility.clock.wall);
+  const sessions = new Sessions(utility.clock.lived);
   app.addContentTypeParser(
     "application/x-www-form-urlencoded",
     { parseAs: "string" },
