@@ -1,8 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import type { Connector } from "./collection/connector.ts";
 import type { Config } from "./config.ts";
 import { checkRole, type Database, migrateDatabase, openDatabase, openPool, portsOf } from "./database.ts";
-import { systemClock } from "./platform/clock.ts";
+import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Deps } from "./platform/deps.ts";
 import { makeEgress } from "./platform/egress/egress.ts";
 import { openJobs } from "./platform/jobs.ts";
@@ -33,6 +34,10 @@ export interface StartOptions {
   portsTried?: number;
   /** Collect only when told to: the provider is started later. */
   isCollectionHeld?: boolean;
+  /** The time that the server lives in, when it is not that of the machine. */
+  clock?: Clock;
+  /** Connectors to collect with, when they are not those of this program. */
+  connectors?: readonly Connector[];
 }
 
 const drainMs = 10_000;
@@ -43,6 +48,7 @@ const drainMs = 10_000;
  */
 export async function start(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const log = makeLog({ level: config.logLevel, destination: process.stderr });
+  const clock = options.clock ?? systemClock;
   const ends: (() => Promise<void>)[] = [];
   const stop = once(() => endAll(ends, log));
   try {
@@ -64,19 +70,19 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const db = openPool(database, config, "metertree");
     ends.push(() => db.close());
     await checkRole(db, config);
-    const keys = await loadKeys({ db, clock: systemClock, source: keySource(config, true) });
+    const keys = await loadKeys({ db, clock, source: keySource(config, true) });
     const jobs = openJobs({ ...database.runtime, db, log });
     ends.push(() => jobs.stop(drainMs));
     const settings = settingsOf(config);
     const egress = makeEgress({ allow: settings.egressAllow, portsNever: portsOf(database) });
     ends.push(() => egress.close());
-    const deps: Deps = { db, clock: systemClock, log, keys, jobs, settings, egress };
+    const deps: Deps = { db, clock, log, keys, jobs, settings, egress };
     const app = makeApp(config, deps);
     ends.push(() => app.close());
     const url = await listen(app, config, options.portsTried ?? 1);
     settings.publicUrl = config.publicUrl ?? url;
     const collect = () => {
-      const collector = startCollecting(deps, connectors);
+      const collector = startCollecting(deps, options.connectors ?? connectors);
       ends.push(() => collector.stop());
     };
     if (config.role !== "web") {

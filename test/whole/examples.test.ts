@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client } from "../../client/src/client.ts";
+import { differ, givenOut } from "../../tools/proof/held.ts";
 import { Consumers, consumersHere } from "../../tools/proof/stream-export/consumers.ts";
-import { differ, givenOut } from "../../tools/proof/stream-export/held.ts";
 import { metertreeJson, type ServerProcess, scratch, server } from "../harness/process.ts";
 
 /** The consumers in `examples/` against a server, each killed over and over while it reads. */

@@ -1,32 +1,39 @@
 import { parseArgs } from "node:util";
+import { connectors } from "./connectors.ts";
 import { killImport } from "./kill-import.ts";
 import { streamExport } from "./stream-export.ts";
 
 /**
- * `npm run proof -- SUITE --cycles N --seconds N --seed N`: prints one line of JSON; exit code 1 when something is
- * wrong. A suite repeats so many cycles, or goes on for so many seconds: an hour unless told otherwise.
+ * `npm run proof -- SUITE --cycles N --seconds N --customers N --days N --seed N`: prints one line of JSON; exit code 1
+ * when something is wrong. A suite repeats so many cycles, goes on for so many seconds, or for so many days of so many
+ * customers.
  */
-const suites = { "kill-import": killImport, "stream export": streamExport };
+const suites = { "kill-import": killImport, "stream export": streamExport, connectors };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     cycles: { type: "string", default: "10" },
     seconds: { type: "string", default: "3600" },
+    customers: { type: "string", default: "200" },
+    days: { type: "string", default: "365" },
     seed: { type: "string" },
   },
 });
 const suite = Object.entries(suites).find(([name]) => name === positionals.join(" "))?.[1];
 const cycles = Number(values.cycles);
 const seconds = Number(values.seconds);
+const customers = Number(values.customers);
+const days = Number(values.days);
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
-if (suite === undefined || !(cycles >= 1) || !(seconds >= 1) || !Number.isInteger(seed)) {
+const areGood = [cycles, seconds, customers, days].every((each) => each >= 1) && Number.isInteger(seed);
+if (suite === undefined || !areGood) {
   console.error(
-    `npm run proof -- SUITE [--cycles N] [--seconds N] [--seed N]\nSuites: ${Object.keys(suites).join(", ")}`,
+    `npm run proof -- SUITE [--cycles N] [--seconds N] [--customers N] [--days N] [--seed N]\nSuites: ${Object.keys(suites).join(", ")}`,
   );
   process.exitCode = 2;
 } else {
-  const verdict = await suite({ cycles, seconds, seed });
+  const verdict = await suite({ cycles, seconds, customers, days, seed });
   console.log(JSON.stringify(verdict));
   process.exitCode = verdict.ok ? 0 : 1;
 }

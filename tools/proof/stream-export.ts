@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "../../client/src/client.ts";
 import { type ServerProcess, scratch, server } from "../../test/harness/process.ts";
+import { type Difference, differ, givenOut } from "./held.ts";
 import { killDatabase } from "./processes.ts";
 import { randomOf } from "./random.ts";
 import { Collection, type Done } from "./stream-export/collection.ts";
 import { Consumers } from "./stream-export/consumers.ts";
 import { Exports, type ExportsVerdict } from "./stream-export/exports.ts";
-import { type Difference, differ, givenOut } from "./stream-export/held.ts";
 
 /** What a proof found out: one line of JSON. */
 export interface Verdict {
@@ -135,7 +135,10 @@ class Proof {
     // What is read in the background, such as the demo's invoices, changes values at any time: what came after the
     // consumers had read is no loss, and a loss stays one.
     let found = await this.#settled();
-    for (let again = 0; again < 3 && !isSame(found.held); again++) found = await this.#settled();
+    for (let again = 0; again < 3 && !isSame(found.held); again++) {
+      tell(`not the same yet: ${JSON.stringify(found.held)}`);
+      found = await this.#settled();
+    }
     const { held, files } = found;
     return {
       suite: "stream export",

@@ -113,9 +113,9 @@ function entryPoints(tree: Tree): string[] {
     const words = texts.flatMap((text) => String(text).split(" "));
     return words.filter((word) => word.endsWith(".ts")).map((word) => join(dirname(path), word));
   });
-  // People run examples, and nothing imports them.
-  const examples = tree.paths.filter((path) => /^examples\/.*\.ts$/.test(path));
-  return [...named, ...examples, "tools/tidy.ts", "vitest.config.ts", "test/harness/database-setup.ts"];
+  // People run examples, a proof starts servers, and nothing imports them.
+  const started = tree.paths.filter((path) => /^(examples\/.*|tools\/proof\/\w+\/serve)\.ts$/.test(path));
+  return [...named, ...started, "tools/tidy.ts", "vitest.config.ts", "test/harness/database-setup.ts"];
 }
 
 /** Every file is reached from an entry point, and what only tests reach says so by its name. */

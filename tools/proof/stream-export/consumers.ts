@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { type Held, keyOf } from "./held.ts";
+import { type Held, keyOf } from "../held.ts";
 
 const examples = fileURLToPath(new URL("../../../examples/stream-consumer", import.meta.url));
 

@@ -4,9 +4,9 @@ import type { Client } from "../../../client/src/client.ts";
 import { login } from "../../../test/harness/servers/ftp.ts";
 import { type S3Server, s3Login, s3Server } from "../../../test/harness/servers/s3.ts";
 import { type SftpServer, sftpServer } from "../../../test/harness/servers/sftp.ts";
+import type { Held } from "../held.ts";
 import { FaultyWay } from "./faulty-way.ts";
 import { filesIn, heldInCsv, heldInParquet } from "./files.ts";
-import type { Held } from "./held.ts";
 
 /** What became of the files. */
 export interface ExportsVerdict {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
-import { type Held, keyOf } from "./held.ts";
+import { type Held, keyOf } from "../held.ts";
 
 /** All files below a folder, in the order of their names without the folders: that of the batches. */
 export function filesIn(folder: string, ending: string): string[] {

@@ -1,5 +1,5 @@
 import { Temporal } from "temporal-polyfill";
-import type { Client } from "../../../client/src/client.ts";
+import type { Client } from "../../client/src/client.ts";
 
 /** What somebody holds: values by meter, metric, currency, granularity and start in UTC. */
 export type Held = Map<string, number>;
@@ -18,7 +18,8 @@ export function keyOf(value: {
   return [meter, metric, currency, granularity, new Date(start).toISOString().slice(0, 19)].join(" ");
 }
 
-interface Answer {
+/** Values of a meter as the API answers them. */
+export interface Answer {
   currency?: string | null;
   periods: ({ start_date: string } & Record<string, unknown>)[];
 }
@@ -54,11 +55,13 @@ costs.push("grid_subscription_power", "grid_subscription_return_temperature", "g
 
 interface Source {
   meter: { id: string; timezone: string };
-  granularity: (typeof granularities)[number];
+  granularity: (typeof granularities)[number] | "15min";
+  /** Put before the names of metrics. */
   prefix: string;
 }
 
-function keep(held: Held, answers: readonly Answer[], { meter, granularity, prefix }: Source): void {
+/** Adds what the API answered of a meter to what is held. */
+export function keep(held: Held, answers: readonly Answer[], { meter, granularity, prefix }: Source): void {
   for (const { currency, periods } of answers) {
     for (const { start_date, end_date: _, ...columns } of periods) {
       const startOf = starts(granularity, meter.timezone, start_date);
@@ -77,7 +80,8 @@ function keep(held: Held, answers: readonly Answer[], { meter, granularity, pref
 /** Start of the i-th granule of a period, epoch ms. */
 function starts(granularity: Source["granularity"], zone: string, first: string): (i: number) => number {
   const from = Date.parse(first.replace("+0000", "Z"));
-  if (granularity === "hour") return (i) => from + i * 3_600_000;
+  const minutes = { hour: 60, "15min": 15, day: undefined, month: undefined }[granularity];
+  if (minutes !== undefined) return (i) => from + i * minutes * 60_000;
   const local = Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(zone);
   const unit = granularity === "day" ? "days" : "months";
   return (i) => local.add({ [unit]: i }).startOfDay().epochMilliseconds;
