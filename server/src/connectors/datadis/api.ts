@@ -101,7 +101,10 @@ function dayOf(text: string | null | undefined): Day | undefined {
 
 const dayAfter = (day: Day) => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 
-/** Does a supply produce for itself, so that it can have a surplus? */
+/**
+ * Does a supply produce for itself, so that it can have a surplus?
+ * @throws ProviderFailure `consent` when the holder has authorized others of their supplies, not this one
+ */
 export async function surplusOf(session: Session, supply: Supply): Promise<boolean> {
   const { cups, distributorCode } = supply;
   const answer = await session.get("get-contract-detail-v2", { cups, distributorCode, ...holderOf(supply) });
@@ -126,7 +129,8 @@ export interface MonthQuestion {
 
 /**
  * Values of a month; none when there are none (yet).
- * @throws ProviderFailure `busy` without a time when Datadis has heard the question in the last 24 hours
+ * @throws ProviderFailure `busy` without a time when Datadis has heard the question in the last 24 hours, `consent` for
+ *   a supply that the holder has not authorized
  */
 export async function ask(session: Session, question: MonthQuestion): Promise<Read[]> {
   const { supply, zone, month, type, minutes, now } = question;

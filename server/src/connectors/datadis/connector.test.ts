@@ -215,6 +215,30 @@ describe("what stands in the way is told as what it is", () => {
     expect(await world.connection(id)).toMatchObject({ failure: "consent", state: "consent_expired" });
   });
 
+  test("a supply that was not authorized does not keep the others; when none is, it is told", async () => {
+    const one = supply({ nif: "B12345678" });
+    const two = supply({ nif: "B12345678" });
+    const refused = { status: 400, text: "No se encuentra autorizado el cups introducido" };
+    const holder = { ...credentials, authorized_nif: "B12345678" };
+    const id = await world.collecting(holder);
+    one.hours.set(Date.parse("2026-10-05T10:00:00Z"), 8.765);
+    two.hours.set(Date.parse("2026-10-05T10:00:00Z"), 8.765);
+    world.api.clock.advance(day + 3_600_000);
+    datadis.fail(/consumption/, refused);
+    await world.runAll();
+    expect(await world.connection(id)).toMatchObject({ failure: null });
+    const corrected = [await stored(id, one.cups), await stored(id, two.cups)].map((values) =>
+      values.some(([, value]) => value === 8.765),
+    );
+    expect(corrected.sort()).toEqual([false, true]);
+    datadis.fail(/contract/, refused);
+    await world.runAgain(id);
+    expect(await world.connection(id)).toMatchObject({ failure: null });
+    datadis.fail(/contract/, refused, 2);
+    await world.runAgain(id);
+    expect(await world.connection(id)).toMatchObject({ failure: "consent", state: "consent_expired" });
+  });
+
   test("no supplies are none, not a failure", async () => {
     const id = await world.begin(credentials);
     await world.runAll();

@@ -75,12 +75,19 @@ export function datadisAt(origin: string): Connector {
       const exporting = new Set(JSON.parse(visit.memory.get("surplus") ?? "[]") as string[]);
       const known = exporting.size;
       const meters: FoundMeter[] = [];
+      let refused: ProviderFailure | undefined;
       for (const supply of supplies) {
-        if (await surplusOf(session, supply)) exporting.add(supply.cups);
-        meters.push(
-          ...foundMeters(supply, { isExporting: exporting.has(supply.cups), settings: visit.settings }),
-        );
+        try {
+          if (await surplusOf(session, supply)) exporting.add(supply.cups);
+        } catch (error) {
+          if (!isOf(error, "consent")) throw error;
+          refused = error;
+          continue;
+        }
+        const isExporting = exporting.has(supply.cups);
+        meters.push(...foundMeters(supply, { isExporting, settings: visit.settings }));
       }
+      if (meters.length === 0 && refused !== undefined) throw refused;
       if (exporting.size > known) await visit.memory.set("surplus", JSON.stringify([...exporting]));
       await endWhenOver(visit, meters);
       yield* meters;
@@ -146,9 +153,11 @@ interface Asking {
 async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<Delivery> {
   const answered = new Answered(visit.memory, visit.now);
   const troubles: ProviderFailure[] = [];
+  const unauthorized = new Map<Supply, ProviderFailure>();
   let repeated = 0;
   let open = 0;
   for (const { supply, zone, granularity, month, keys } of questions) {
+    if (unauthorized.has(supply)) continue;
     const topics = keys.map((key) => `${key} ${granularity}`);
     const { type, minutes } = measurements[granularity];
     const { authorized_nif } = visit.settings;
@@ -162,13 +171,16 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
         for (const key of keys) yield* deliveryOf(reads, { key, granularity, month });
         await answered.note(topics, month);
       } catch (error) {
-        if (!isPassing(error)) throw error;
-        troubles.push(error);
+        if (isOf(error, "consent")) unauthorized.set(supply, error);
+        else if (isPassing(error)) troubles.push(error);
+        else throw error;
       }
     }
     if (troubles.length >= troublesMax) break;
   }
   if (repeated > 0) visit.step("asked before", { months: repeated });
+  const [withdrawn] = unauthorized.values();
+  if (withdrawn !== undefined && questions.every(({ supply }) => unauthorized.has(supply))) throw withdrawn;
   const worst = troubles.find(({ kind }) => kind === "unreachable") ?? troubles[0];
   if (worst !== undefined) throw worst;
   if (open > 0) {
@@ -176,10 +188,12 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
   }
 }
 
+const isOf = (error: unknown, kind: ProviderFailure["kind"]): error is ProviderFailure =>
+  error instanceof ProviderFailure && error.kind === kind;
+
 /** One question had no answer; the next one may have. */
 const isPassing = (error: unknown): error is ProviderFailure =>
-  error instanceof ProviderFailure &&
-  (error.kind === "unreachable" || (error.kind === "busy" && error.retryAfterSeconds === undefined));
+  isOf(error, "unreachable") || (isOf(error, "busy") && error.retryAfterSeconds === undefined);
 
 function* deliveryOf(
   reads: readonly Read[],

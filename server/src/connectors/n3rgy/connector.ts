@@ -57,7 +57,7 @@ export function n3rgyAt(origin: string): Connector {
       sv: "n3rgy ger nycklar till företag. Den boende ger medgivande på data.n3rgy.com, med koden på displayen som kom med mätaren.",
     },
     settings,
-    limits: { perMinute: 60, atOnce: 4 },
+    limits: { perMinute: 240, atOnce: 4 },
     async *discover(visit) {
       const api = new Api(visit, origin);
       const numbers = visit.settings.mpxn?.split(",").map((each) => each.trim()) ?? (await api.consented());
