@@ -277,11 +277,13 @@ describe("what stands in the way is told as what it is", () => {
     expect((await world.sourcesOf(id)).size).toBe(0);
   });
 
-  test("something else than a token at the login", async () => {
-    datadis.fail(/login/, { text: "OK" });
-    const id = await world.begin(credentials);
+  test("something else than a token at the login may be a refusal: the password is sent twice at most", async () => {
+    datadis.fail(/login/, { status: 409, text: "USUARIO NO VALIDO" }, 10);
+    const id = await world.begin({ ...credentials, password: "quizas" });
     await world.runAll();
     expect(await world.connection(id)).toMatchObject({ failure: "changed" });
+    for (let times = 0; times < 3; times++) await world.runAgain(id);
+    expect(logins().length).toBe(2);
   });
 
   const wrong = (more: object) => ({

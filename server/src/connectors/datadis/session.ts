@@ -67,7 +67,10 @@ export class Session {
     expectNoPage(answer);
     const token = answer.text().trim();
     if (answer.status !== 200 || Number.isNaN(endOf(token))) {
-      throw new ProviderFailure("changed", `an unknown answer to the login: ${answer.status}`);
+      throw new ProviderFailure("changed", `an unknown answer to the login: ${answer.status}`, {
+        page: answer.text(),
+        isLogin: true,
+      });
     }
     await memory.set("token", token);
     return token;
