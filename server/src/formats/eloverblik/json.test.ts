@@ -62,7 +62,9 @@ const wrapped = (...results: unknown[]): string => JSON.stringify({ result: resu
 describe("values", () => {
   test("positions, quality, version and line", async () => {
     const text = wrapped(
-      document({ points: points([1, "0.13"], [3, "0.11", "A03"], [4, null, "A02"], [5, "0", "A02"]) }),
+      document({
+        points: points([1, "0.13"], [3, "0.11", "A03"], [4, null, "A02"], [5, "0", "A02"], [6, "0.2", "A05"]),
+      }),
     );
     expect(eloverblikJson.detect(Buffer.from(text), "x.json")).toBeGreaterThan(0.9);
     for (const pieceBytes of [1, 13, 65_536]) {
@@ -85,6 +87,7 @@ describe("values", () => {
         ["12T01:00", 0.11, "estimated", "A03"],
         ["12T02:00", null, "missing", "A02"],
         ["12T03:00", null, "missing", "A02"],
+        ["12T04:00", null, "missing", "A05"],
       ]);
       expect(got.intervals[0]?.version).toBe(Date.UTC(2024, 1, 15, 10, 10, 7));
       const line = text.split("\n").findIndex((at) => at.includes('"position": "3"'));

@@ -19,6 +19,8 @@ const qualities: Record<string, Quality> = {
   A02: "missing",
   A03: "estimated",
   A04: "measured",
+  // A part of a sum is missing: what is left of it is too small to be the value.
+  A05: "missing",
   A06: "calculated",
   D01: "calculated",
   E01: "measured",
