@@ -4,9 +4,10 @@
  *
  * `--meters N` for a smaller run, `--store`, `--http` or `--streams` for one part. `--lists` measures pages of meters instead, at
  * 100,000 meters and 10,000 tree nodes: `--rounds N` each, on the server of `--url` when given. `--codec` measures
- * packing alone.
+ * packing alone, `--collection` the way from a connection to its first values.
  */
 import { parseArgs } from "node:util";
+import { collection } from "./collection.ts";
 import { http } from "./http.ts";
 import { lists } from "./lists.ts";
 import { comparison, type PeerTable, peers } from "./peers.ts";
@@ -24,12 +25,14 @@ const { values: flags } = parseArgs({
     peers: { type: "boolean" },
     lists: { type: "boolean" },
     codec: { type: "boolean" },
+    collection: { type: "boolean" },
     rounds: { type: "string", default: "15" },
     url: { type: "string" },
   },
 });
 
 if (flags.codec === true) await import("./codec.ts");
+else if (flags.collection === true) print("Collection", await collection());
 else if (flags.lists === true) await lists({ rounds: Number(flags.rounds), url: flags.url });
 else await values();
 

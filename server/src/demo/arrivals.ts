@@ -58,6 +58,8 @@ export class Arrivals {
   #day: number;
   #say: (line: string) => void = () => undefined;
   #end: () => void = () => undefined;
+  #isFailing = false;
+  #isOver = false;
   /** A published day, the connections that fetch it, and the values that have come; null while none is waited for. */
   #arriving: { day: number; ids: Set<string>; values: number } | null = null;
 
@@ -74,10 +76,19 @@ export class Arrivals {
       if (!isKnown) await this.#know();
       isKnown = true;
       await this.look();
+      this.#isFailing = false;
     };
-    this.#end = repeat(lookMs, work, (error) => {
-      this.#options.log.warn({ err: error }, "what arrives is not told any more");
-    });
+    const { log } = this.#options;
+    const failed = (error: unknown) => {
+      // The next look may succeed, and the server that stops fails them all.
+      if (!this.#isFailing && !this.#isOver) log.warn({ err: error }, "what arrives could not be told");
+      this.#isFailing = true;
+    };
+    const stop = repeat(lookMs, () => work().catch(failed), failed);
+    this.#end = () => {
+      this.#isOver = true;
+      stop();
+    };
   }
 
   /** Ends it. */
