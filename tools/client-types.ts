@@ -53,6 +53,7 @@ function documentOfServer(): Document {
     smtpFrom: "",
     changeDays: 1,
     deliveryDays: 1,
+    browser: { path: null, sandbox: true, memoryBytesMax: 1, atOnce: 1 },
   };
   return openApi({ endpoints, version: "", settings }) as unknown as Document;
 }

@@ -8,7 +8,7 @@ import { Problem } from "./platform/problem.ts";
 interface About {
   /** One or two sentences for `--help` and the configuration page. */
   about: string;
-  group: "Server" | "Database" | "Keys" | "Limits" | "Access" | "Network";
+  group: "Server" | "Database" | "Keys" | "Limits" | "Access" | "Network" | "Browser";
   /** Placeholder of the value in `--help`. */
   value: string;
   /** Environment variable when it is not `METERTREE_` and the key. */
@@ -310,6 +310,38 @@ export const configSchema = z.object({
     about: "Days for which exported files, runs and webhook deliveries are kept.",
     group: "Limits",
     value: "days",
+  }),
+  chromiumPath: text()
+    .transform((path) => resolve(path))
+    .nullable()
+    .default(null)
+    .register(abouts, {
+      about: "Program of Chromium or Chrome, for providers that are asked through a browser.",
+      group: "Browser",
+      value: "file",
+      isForCommands: true,
+      without: "chromium or google-chrome in /usr/bin; without one those providers are not available",
+    }),
+  chromiumSandbox: flag()
+    .default(true)
+    .register(abouts, {
+      about:
+        "Show pages in Chromium's sandbox, which needs user namespaces. Turn it off only where something else shuts the " +
+        "server in.",
+      group: "Browser",
+      value: "true|false",
+      isForCommands: true,
+    }),
+  browserMemoryBytesMax: wholeNumber(200_000_000, 100_000_000_000).default(1_000_000_000).register(abouts, {
+    about:
+      "Most memory of one browser with all its processes. One that takes more is ended; its run is repeated.",
+    group: "Browser",
+    value: "bytes",
+  }),
+  browsersMax: wholeNumber(1, 100).default(2).register(abouts, {
+    about: "Browsers of one server process at the same time; other runs that need one wait.",
+    group: "Browser",
+    value: "number",
   }),
   metricsToken: z
     .string()

@@ -31,5 +31,11 @@ export function settingsOf(config: Config): Settings {
     smtpFrom: config.smtpFrom,
     changeDays: config.changeDays,
     deliveryDays: config.deliveryDays,
+    browser: {
+      path: config.chromiumPath,
+      sandbox: config.chromiumSandbox,
+      memoryBytesMax: config.browserMemoryBytesMax,
+      atOnce: config.browsersMax,
+    },
   };
 }

@@ -3,6 +3,7 @@
  * made with.
  */
 
+export { tryBrowser } from "./browser/attempt.ts";
 export type { Connection } from "./connection.ts";
 export type { Connector } from "./connector.ts";
 export { type ConnectionState, type StateMeaning, stateMeanings } from "./consequence.ts";

@@ -74,8 +74,10 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
   /** Fields that a customer enters: `titled`, secrets made by `secret()`. */
   settings: Shape;
   limits: ProviderLimits;
-  /** What a run needs beside HTTP. */
+  /** What a run needs beside HTTP. Without it `Visit.browser` is not there. */
   needs?: "browser";
+  /** How its browser is set up, with `needs: "browser"`. */
+  browser?: BrowserSetup<z.output<Shape>>;
   /** Logs in and yields every meter of the customer. */
   discover(visit: Visit<z.output<Shape>>): AsyncIterable<FoundMeter>;
   /** Logs in and yields what is there of what is wanted. Absent values are simply not yielded. */
@@ -98,6 +100,19 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
   revoke?(visit: Visit<z.output<Shape>>): Promise<void>;
 }
 
+/** The browser that a connector needs. */
+export interface BrowserSetup<Settings> {
+  /**
+   * The only hosts that it may go to: `example.com` (ports 80 and 443), `example.com:8443`, `*.example.com` (all below
+   * it).
+   */
+  hosts(settings: Settings): readonly string[];
+  /** The language that pages are asked for, such as `sv-SE`. */
+  locale: string;
+  /** IANA zone in which scripts of pages show times. */
+  timezone: string;
+}
+
 /** What a provider bears, over all workers of all processes. */
 export interface ProviderLimits {
   /** Requests a minute. */
@@ -118,6 +133,8 @@ export interface Visit<Settings> {
   http: Http;
   /** Connections that speak something else than HTTP: through the guarded way out, until the run ends. */
   reach: Reach;
+  /** @throws Error at the first use, unless the connector `needs` a browser */
+  browser: Browser;
   memory: Memory;
   /**
    * Asks the customer for the code that the provider has just sent to them; resolves when it is entered.
@@ -191,6 +208,37 @@ export interface HttpAnswer {
   text(): string;
   /** The body as JSON. @throws ProviderFailure `changed` when it is none */
   json(): unknown;
+}
+
+/**
+ * A real browser with one window, for pages that only work in one. It is started when it is first used, in a process
+ * of its own, and forgets everything at the end of the visit. Selectors are CSS, and must find exactly one element.
+ */
+export interface Browser {
+  /**
+   * Opens an address. What comes is a page, with the elements as scripts have made them as its body, or a file.
+   * @throws ProviderFailure `unreachable` and `busy` as `Http.send`, and `unreachable` when the browser has ended;
+   *   `changed` when the way leads to another host, or `until` is not shown
+   */
+  open(url: string, wait?: BrowserWait): Promise<HttpAnswer>;
+  /** Writes into a field. @throws ProviderFailure `changed` when it is not there */
+  fill(selector: string, value: string): Promise<void>;
+  /** Presses a button or a link; what comes is as for `open`. @throws ProviderFailure `changed` when nothing comes */
+  press(selector: string, wait?: BrowserWait): Promise<HttpAnswer>;
+  /** Value of a cookie that would be sent to that address; `undefined` when there is none. */
+  cookie(name: string, url: string): Promise<string | undefined>;
+  setCookie(name: string, value: string, url: string): Promise<void>;
+}
+
+export interface BrowserWait {
+  /** What is shown when all is there, for pages that scripts change; the next page or file by default. */
+  until?: string;
+  /** 60 s by default. */
+  timeoutMs?: number;
+  /** Longest page or file; 20 MB by default. */
+  bytesMax?: number;
+  /** Answers of every status are returned. */
+  anyStatus?: boolean;
 }
 
 /** A small state that is kept between the runs of a connection, sealed: tokens, what was read. 64 KB in all. */
@@ -382,5 +430,8 @@ export function connector<Shape extends SettingsShape>(description: Connector<Sh
   const perMinute = [limits.perMinute, ...Object.values(limits.named ?? {})];
   if (!perMinute.every((each) => each >= 1) || !(limits.atOnce >= 1))
     fail("limits must let one request through");
+  if ((description.needs === "browser") !== (description.browser !== undefined)) {
+    fail('needs: "browser" and browser: {…} belong together');
+  }
   return description as unknown as Connector;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
+import { testBrowser } from "../../../test/harness/browser.ts";
 import { authenticate } from "../accounts/accounts.ts";
 import { importEndpoints } from "../imports/api.ts";
 import { invoiceEndpoints } from "../invoices/api.ts";
@@ -26,6 +27,8 @@ import {
   type Wanted,
 } from "./connector.ts";
 import { type Collector, makeCollector } from "./worker.ts";
+
+export { noBrowser } from "./browser/harness.ts";
 
 /** A provider that a test plays: what it does not say is a quiet provider without meters. */
 export function scriptedConnector(parts: Partial<Connector> = {}): Connector {
@@ -170,7 +173,8 @@ export async function collectionWorld(parts: Partial<Connector> = {}): Promise<C
     ...seriesEndpoints,
   ];
   const dataDir = mkdtempSync(join(tmpdir(), "metertree-collection-"));
-  const api = await testApi({ endpoints, authenticate, settings: { dataDir } });
+  const browser = connector.needs === "browser" ? { browser: testBrowser() } : {};
+  const api = await testApi({ endpoints, authenticate, settings: { dataDir, ...browser } });
   const owner = await newAccount(api.deps);
   const collector = makeCollector(api.deps, [connector]);
   const ask = async (method: string, path: string, body?: unknown) => {

@@ -34,11 +34,12 @@ export interface HttpOptions {
 
 const redirectsUsual = 5;
 /** A request is sent again so often when the provider is busy; without a word of its own after 5, 10, 20 and 40 s. */
-const busyMax = 4;
-const busySecondsFirst = 5;
+export const busyMax = 4;
+export const busySecondsFirst = 5;
 const bytesUsual = 20_000_000;
 const timeoutUsual = 60_000;
-const userAgent = "Metertree (meter data collection for the customer)";
+/** How Metertree introduces itself to providers. */
+export const userAgent = "Metertree (meter data collection for the customer)";
 /** Headers that another origin gets after a redirect. */
 const harmless = new Set(["accept", "accept-language", "content-type", "user-agent"]);
 
@@ -161,7 +162,8 @@ function nextHop(hop: Hop, { status, headers }: EgressAnswer): Hop | undefined {
   return { url, method: hop.method === "HEAD" ? "HEAD" : "GET", headers: rest, body: undefined };
 }
 
-function answerOf(url: URL, { status, headers, body }: EgressAnswer): HttpAnswer {
+/** An answer as connectors see it. */
+export function answerOf(url: URL, { status, headers, body }: EgressAnswer): HttpAnswer {
   const text = () => decoderOf(headers["content-type"]).decode(body);
   return {
     url: url.href,
@@ -195,8 +197,15 @@ function isBusy({ status, headers }: Pick<EgressAnswer, "status" | "headers">): 
   return status === 429 || (status === 503 && headers["retry-after"] !== undefined);
 }
 
-/** Answers that say nothing about the request: the provider is away, or wants to be left alone for a while. */
-function checked(answer: HttpAnswer, { anyStatus = false }: HttpRequest, now: number): HttpAnswer {
+/**
+ * Keeps back answers that say nothing about the request: the provider is away, or wants to be left alone for a while.
+ * @throws ProviderFailure `unreachable` or `busy`; see `Http.send`
+ */
+export function checked(
+  answer: HttpAnswer,
+  { anyStatus = false }: Pick<HttpRequest, "anyStatus">,
+  now: number,
+): HttpAnswer {
   const { status, headers, url } = answer;
   if (anyStatus || (status < 500 && status !== 429)) return answer;
   const wait = secondsOf(headers["retry-after"], now);

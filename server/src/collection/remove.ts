@@ -2,6 +2,7 @@ import { eraseRoots } from "../erasure/erasure.ts";
 import { rootMeters } from "../meters/meters.ts";
 import { type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
+import type { Browsers } from "./browser/browsers.ts";
 import type { Claimed } from "./claim.ts";
 import { type Connector, ProviderFailure } from "./connector.ts";
 import { openSettings } from "./credentials.ts";
@@ -18,20 +19,23 @@ const metersAtOnce = 50;
  */
 export async function removeConnection(
   deps: Deps,
-  { connector, claimed }: { connector: Connector; claimed: Claimed },
+  { connector, claimed, browsers }: { connector: Connector; claimed: Claimed; browsers: Browsers },
   signal: AbortSignal,
 ): Promise<void> {
   const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
   const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
   const leave = connector.revoke === undefined ? "no" : await leaveToLogIn(deps, login);
   if (connector.revoke !== undefined && leave !== "no") {
-    const { visit, scrubber, told } = await openVisit(deps, { connector, claimed, settings }, signal);
+    const open = await openVisit(deps, { connector, claimed, settings, browsers }, signal);
+    const { visit, scrubber, told } = open;
     try {
       await connector.revoke(visit);
     } catch (error) {
       if (error instanceof ProviderFailure) await noteLogin(deps, login, { failure: error, leave });
       const reason = scrubber.scrub(error instanceof Error ? error.message : String(error));
       deps.log.warn({ connection: claimed.id, reason }, "access was not given back to the provider");
+    } finally {
+      await open.close();
     }
     await told();
   }

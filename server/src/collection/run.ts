@@ -1,6 +1,7 @@
 import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { repeat } from "../platform/repeat.ts";
+import type { Browsers } from "./browser/browsers.ts";
 import { type Claimed, keepLease, LostConnection } from "./claim.ts";
 import { type Connector, type FoundMeter, ProviderFailure } from "./connector.ts";
 import { openSettings } from "./credentials.ts";
@@ -38,7 +39,7 @@ const stepMs = 1_000;
  */
 export async function runConnection(
   deps: Deps,
-  { connector, claimed }: { connector: Connector; claimed: Claimed },
+  { connector, claimed, browsers }: Pick<Running, "connector" | "claimed" | "browsers">,
   stopping: AbortSignal,
 ): Promise<void> {
   const lost = new AbortController();
@@ -51,10 +52,10 @@ export async function runConnection(
   );
   const signal = AbortSignal.any([stopping, lost.signal, AbortSignal.timeout(runMsMax)]);
   try {
-    if (claimed.deleting !== null) await removeConnection(deps, { connector, claimed }, signal);
+    if (claimed.deleting !== null) await removeConnection(deps, { connector, claimed, browsers }, signal);
     else {
       const taken = AbortSignal.any([stopping, lost.signal]);
-      await collectOnce(deps, { connector, claimed, taken }, signal);
+      await collectOnce(deps, { connector, claimed, browsers, taken }, signal);
     }
   } finally {
     stopBeating();
@@ -64,15 +65,16 @@ export async function runConnection(
 interface Running {
   connector: Connector;
   claimed: Claimed;
+  browsers: Browsers;
   /** Aborted when the server stops, or the connection was lost to another worker. */
   taken: AbortSignal;
 }
 
 async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): Promise<void> {
-  const { connector, claimed } = running;
+  const { connector, claimed, browsers } = running;
   const counts: Record<string, number> = {};
   const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
-  const open = await openVisit(deps, { connector, claimed, settings }, signal);
+  const open = await openVisit(deps, { connector, claimed, settings, browsers }, signal);
   const report: Report = { ...open, counts };
   const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
   const leave = await leaveToLogIn(deps, login);
@@ -94,6 +96,8 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
     }
     await open.told();
     await settle(deps, { running, report, error }, signal);
+  } finally {
+    await open.close();
   }
 }
 
@@ -222,7 +226,7 @@ async function collect(
 /** Every question was answered: the cursors say so. */
 async function finish(
   { db, clock }: Deps,
-  { connector, claimed }: Omit<Running, "taken">,
+  { connector, claimed }: Pick<Running, "connector" | "claimed">,
   { questions, cursors }: Plan,
 ): Promise<void> {
   const usualLatenessMs = connector.latenessHours * 3_600_000;

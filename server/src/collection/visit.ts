@@ -1,8 +1,12 @@
 import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
+import type { Egress } from "../platform/egress/egress.ts";
 import { pause } from "../platform/pause.ts";
+import type { Browsers } from "./browser/browsers.ts";
+import { openVisitBrowser } from "./browser/visit-browser.ts";
 import { type Claimed, LostConnection } from "./claim.ts";
 import {
+  type Browser,
   type Connector,
   type Http,
   type HttpAnswer,
@@ -12,7 +16,7 @@ import {
   type Words,
 } from "./connector.ts";
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
-import { openHttp, type TraceLine } from "./http.ts";
+import { type HttpOptions, openHttp, type TraceLine } from "./http.ts";
 import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { openReach } from "./reach.ts";
 import { makeScrubber, type Scrubber } from "./scrub.ts";
@@ -36,6 +40,8 @@ export interface OpenVisit {
   lastPage(): string | undefined;
   /** Resolves when the steps told so far are written. */
   told(): Promise<void>;
+  /** Ends what the visit has opened. */
+  close(): Promise<void>;
 }
 
 const traceMax = 300;
@@ -52,27 +58,18 @@ const waitSecondsTold = 5;
 /** Opens a visit for a run. */
 export async function openVisit(
   deps: Deps,
-  { connector, claimed, settings }: { connector: Connector; claimed: Claimed; settings: Settings },
+  {
+    connector,
+    claimed,
+    settings,
+    browsers,
+  }: { connector: Connector; claimed: Claimed; settings: Settings; browsers: Browsers },
   signal: AbortSignal,
 ): Promise<OpenVisit> {
   const { clock, egress } = deps;
   const scrubber = makeScrubber(secretsIn(connector, settings));
   const trace: TraceLine[] = [];
-  const steps: Step[] = [];
-  let telling: Promise<void> = Promise.resolve();
-  const step: Visit<Settings>["step"] = (name, counts) => {
-    if (steps.length >= stepsMax) steps.splice(1, 1);
-    steps.push({
-      name: storable(scrubber.scrub(name)).slice(0, 100),
-      at: clock.now(),
-      ...(counts === undefined ? {} : { counts }),
-    });
-    telling = telling
-      .then(() => tellSteps(deps, claimed, steps))
-      .catch((error: unknown) => {
-        deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
-      });
-  };
+  const { steps, step, told } = makeTeller(deps, { claimed, scrubber });
   const wait = makeWait({
     step,
     async pause(seconds) {
@@ -83,25 +80,26 @@ export async function openVisit(
   const addLine = (line: TraceLine) => {
     if (trace.length < traceMax) trace.push(line);
   };
-  const { http, lastPage } = remembering(
-    openHttp({
-      egress,
-      scrubber,
-      now: clock.now,
-      signal,
-      async slot(limit) {
-        for (const each of limitsOf(connector, limit)) {
-          await pause(await takeSlot(deps.db, each, clock.now()), signal);
-          signal.throwIfAborted();
-        }
-      },
-      wait,
-      trace: addLine,
-    }),
-  );
+  const way: HttpOptions & { egress: Egress } = {
+    egress,
+    scrubber,
+    now: clock.now,
+    signal,
+    async slot(limit) {
+      for (const each of limitsOf(connector, limit)) {
+        await pause(await takeSlot(deps.db, each, clock.now()), signal);
+        signal.throwIfAborted();
+      }
+    },
+    wait,
+    trace: addLine,
+  };
+  const window = openVisitBrowser({ ...way, wait, trace: addLine, browsers, connector, settings });
+  const { http, browser, lastPage } = remembering(openHttp(way), window.browser);
   const visit: Visit<Settings> = {
     settings,
     http,
+    browser,
     reach: openReach({ egress, signal, now: clock.now, trace: addLine }),
     memory: await openMemory(deps, { claimed, scrubber }),
     mayAsk: (question) =>
@@ -118,22 +116,51 @@ export async function openVisit(
       return code;
     },
   };
-  return { visit, scrubber, trace, steps, lastPage, told: () => telling };
+  return { visit, scrubber, trace, steps, lastPage, told, close: window.close };
 }
 
-/** Requests whose latest answer is at hand as text, when it is one. */
-function remembering(http: Http): { http: Http; lastPage: OpenVisit["lastPage"] } {
+/** The ways of a visit; the latest answer is at hand as text, when it is one. */
+function remembering(
+  http: Http,
+  browser: Browser,
+): { http: Http; browser: Browser; lastPage: OpenVisit["lastPage"] } {
   let last: HttpAnswer | undefined;
+  const kept = async (asking: Promise<HttpAnswer>) => {
+    last = await asking;
+    return last;
+  };
   return {
-    http: {
-      ...http,
-      async send(url, request) {
-        last = await http.send(url, request);
-        return last;
-      },
+    http: { ...http, send: (url, request) => kept(http.send(url, request)) },
+    browser: {
+      ...browser,
+      open: (url, wait) => kept(browser.open(url, wait)),
+      press: (selector, wait) => kept(browser.press(selector, wait)),
     },
     lastPage: () => (last?.bytes.includes(0) === false ? last.text() : undefined),
   };
+}
+
+/** Tells steps, one after the other. */
+function makeTeller(
+  deps: Deps,
+  { claimed, scrubber }: { claimed: Claimed; scrubber: Scrubber },
+): Pick<OpenVisit, "steps" | "told"> & Pick<Visit<Settings>, "step"> {
+  const steps: Step[] = [];
+  let telling: Promise<void> = Promise.resolve();
+  const step: Visit<Settings>["step"] = (name, counts) => {
+    if (steps.length >= stepsMax) steps.splice(1, 1);
+    steps.push({
+      name: storable(scrubber.scrub(name)).slice(0, 100),
+      at: deps.clock.now(),
+      ...(counts === undefined ? {} : { counts }),
+    });
+    telling = telling
+      .then(() => tellSteps(deps, claimed, steps))
+      .catch((error: unknown) => {
+        deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
+      });
+  };
+  return { steps, step, told: () => telling };
 }
 
 /** `Visit.wait`: bounded, as a run that waits holds one of the provider's places. */

@@ -2,6 +2,8 @@ import { takeActivated } from "../meters/meters.ts";
 import { any, type Db, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { pause } from "../platform/pause.ts";
+import { makeBrowsers } from "./browser/browsers.ts";
+import { sweepFolders } from "./browser/folder.ts";
 import { claimDue } from "./claim.ts";
 import { runNow } from "./connection.ts";
 import type { Connector } from "./connector.ts";
@@ -26,6 +28,7 @@ const activatedAtOnce = 500;
 export function makeCollector(deps: Deps, connectors: readonly Connector[]): Collector {
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
+  const browsers = makeBrowsers(deps.settings.browser, deps.clock.now);
   const byName = new Map(connectors.map((connector) => [connector.name, connector]));
   const idle = async () => {
     while (running.size > 0) await Promise.all(running);
@@ -38,7 +41,7 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
       const claimed = await claimDue(deps.db, connectors, { free, now: deps.clock.now() });
       for (const each of claimed) {
         const connector = byName.get(each.provider)!;
-        const run = runConnection(deps, { connector, claimed: each }, stopping.signal)
+        const run = runConnection(deps, { connector, claimed: each, browsers }, stopping.signal)
           .catch((error: unknown) => {
             // Its lease ends, and then it is repeated.
             deps.log.error(
@@ -85,11 +88,15 @@ export function startCollecting(deps: Deps, connectors: readonly Connector[]): P
       await pause(pollMs, stopping.signal);
     }
   };
+  // What browsers of a server that was killed have left.
+  const sweeping = sweepFolders().catch((error: unknown) => {
+    deps.log.warn({ err: error }, "old folders of browsers were not removed");
+  });
   const looping = loop();
   return {
     async stop() {
       stopping.abort();
-      await Promise.all([looping, collector.stop()]);
+      await Promise.all([looping, sweeping, collector.stop()]);
     },
   };
 }

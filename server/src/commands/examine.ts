@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { allAccounts, brokenAudit } from "../accounts/accounts.ts";
+import { tryBrowser } from "../collection/collection.ts";
 import type { Config } from "../config.ts";
 import { checkRole, type Database, migrateDatabase, openDatabase, openPool } from "../database.ts";
 import { distributedTables } from "../distributed-tables.ts";
@@ -11,7 +12,7 @@ import { type Db, raw, sql } from "../platform/db.ts";
 import { jobLag } from "../platform/jobs.ts";
 import { loadKeys } from "../platform/secrets.ts";
 import { isZone } from "../platform/time/zone.ts";
-import { keySource } from "../settings.ts";
+import { keySource, settingsOf } from "../settings.ts";
 import type { Outcome } from "./context.ts";
 
 /** One thing that was looked at. */
@@ -37,7 +38,7 @@ export function outcomeOf(findings: Finding[]): Outcome {
 
 /** Looks at everything that a server of this configuration needs, without changing anything. */
 export async function examine(config: Config): Promise<Finding[]> {
-  const findings = [zones(), ...(await folder(config))];
+  const findings = [zones(), ...(await folder(config)), await tried("browser", () => browser(config))];
   let database: Database | undefined;
   try {
     database = await openDatabase(config, { mode: "beside", log: () => undefined });
@@ -84,6 +85,16 @@ async function folder({ dataDir }: Config): Promise<Finding[]> {
   if (free < freeBytesMin)
     return [failed("disk", `${message}. Free space before the database stops writing.`)];
   return [free < freeBytesWarn ? warning("disk", `${message}. Plan for more space.`) : ok("disk", message)];
+}
+
+/** One is only needed for providers that are asked through a browser. */
+async function browser(config: Config): Promise<Finding> {
+  const { isInstalled, trouble } = await tryBrowser(settingsOf(config).browser);
+  if (trouble === undefined) return ok("browser", "a browser starts");
+  if (isInstalled) return warning("browser", trouble);
+  return config.chromiumPath === null
+    ? ok("browser", `${trouble} Only some providers need one.`)
+    : warning("browser", trouble);
 }
 
 async function insideOf(database: Database, config: Config): Promise<Finding[]> {

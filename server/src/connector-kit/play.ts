@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { makeScrubber, makeWait, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
 import {
+  type Browser,
   type Connector,
   type Delivery,
   type FoundMeter,
@@ -56,6 +57,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
       trace: (line) => trace.push(line),
     }),
     reach: noReach(signal),
+    browser: noBrowser,
     memory: memoryOf(memory),
     async mayAsk(question) {
       asked.push(question);
@@ -90,6 +92,21 @@ export function noReach(signal: AbortSignal): Reach {
     egress: { connect: unplayed, connectTls: unplayed, tlsOptions: unplayed, agents: unplayed },
   };
 }
+
+const unseen = (): never => {
+  throw new Error(
+    "recorded talk is HTTP: a connector with a browser is tested with its provider or an emulator",
+  );
+};
+
+/** What browsers and pages say to each other is not recorded. */
+export const noBrowser: Browser = {
+  open: unseen,
+  fill: unseen,
+  press: unseen,
+  cookie: unseen,
+  setCookie: unseen,
+};
 
 /** A memory that lasts for one run. */
 export function memoryOf(kept: Map<string, string>): Memory {

@@ -9,7 +9,7 @@ import type {
 } from "../collection/connector.ts";
 import type { Egress, EgressAnswer } from "../platform/egress/egress.ts";
 import { pause } from "../platform/pause.ts";
-import { type Asking, collectInto, memoryOf, noReach, type Told } from "./play.ts";
+import { type Asking, collectInto, memoryOf, noBrowser, noReach, type Told } from "./play.ts";
 
 /** One exchange, whole and with its secrets. */
 export interface Exchange {
@@ -72,6 +72,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
         show(`  ${method} ${url}: ${status ?? "no answer"}, ${bytes} bytes`),
     }),
     reach: noReach(signal),
+    browser: noBrowser,
     memory: memoryOf(memory),
     async mayAsk(question) {
       asked.push(question);

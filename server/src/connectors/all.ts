@@ -1,5 +1,6 @@
 import type { Connector } from "../collection/connector.ts";
 import { datadis } from "./datadis/connector.ts";
+import { demoBrowser } from "./demo-browser/connector.ts";
 import { demoHttp } from "./demo-http/connector.ts";
 import { eloverblik } from "./eloverblik/connector.ts";
 import { elvia } from "./elvia/connector.ts";
@@ -10,6 +11,7 @@ import { openMeteo } from "./open-meteo/connector.ts";
 /** Every provider that Metertree can ask. A new one is a folder and a line here. */
 export const connectors: readonly Connector[] = [
   demoHttp,
+  demoBrowser,
   eloverblik,
   elvia,
   octopus,

@@ -44,4 +44,17 @@ export interface Settings {
   changeDays: number;
   /** Days for which delivered files, deliveries and runs are kept. */
   deliveryDays: number;
+  /** Browsers that connectors drive. */
+  browser: BrowserSettings;
+}
+
+export interface BrowserSettings {
+  /** Chromium's program; null: where packages put it. */
+  path: string | null;
+  /** Runs pages in Chromium's sandbox. */
+  sandbox: boolean;
+  /** Most memory of one browser with all its processes. */
+  memoryBytesMax: number;
+  /** Browsers of one server process. */
+  atOnce: number;
 }

@@ -1,6 +1,6 @@
 import type { InvoiceDocument } from "../../collection/connector.ts";
 import { changed, dayOf, rowsOf, textOf } from "./page.ts";
-import type { Pages } from "./session.ts";
+import type { CustomerPages } from "./reading.ts";
 
 const columns = ["Fakturanummer", "Fakturadatum", "Anläggnings-id", "Belopp (SEK)", "Fil"];
 const pagesMax = 1_000;
@@ -10,7 +10,7 @@ const pagesMax = 1_000;
  * invoice never changes, so its number is its key.
  */
 export async function* invoicesOf(
-  pages: Pages,
+  pages: CustomerPages,
   isStored: (key: string) => Promise<boolean>,
 ): AsyncGenerator<InvoiceDocument> {
   for (let at = 1; ; at++) {
@@ -32,7 +32,7 @@ export async function* invoicesOf(
   }
 }
 
-async function documentOf(pages: Pages, number: string, path: string): Promise<InvoiceDocument> {
+async function documentOf(pages: CustomerPages, number: string, path: string): Promise<InvoiceDocument> {
   const answer = await pages.get(path);
   if (answer.status !== 200 || !answer.headers["content-type"]?.startsWith("application/xml")) {
     throw changed(`the invoice ${number} is not there`, answer.text());

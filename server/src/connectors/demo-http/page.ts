@@ -6,10 +6,17 @@ export type Row = ReadonlyMap<string, string>;
 /** An answer that is none of those that we know. */
 export const changed = (what: string, page: string) => new ProviderFailure("changed", what, { page });
 
+/** Characters that browsers write by their names. */
+const named: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', nbsp: "\u00a0" };
+
 /** Text of a piece of HTML without tags. @throws ProviderFailure `changed` when there are tags in it */
 export function textOf(html: string): string {
   if (html.includes("<")) throw changed("tags where text was expected", html);
-  return html.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code))).trim();
+  return html
+    .replace(/&(?:#(\d+)|(amp|lt|gt|quot|nbsp));/g, (_, code, name) =>
+      code === undefined ? named[name]! : String.fromCodePoint(Number(code)),
+    )
+    .trim();
 }
 
 /** Heading of a page; `undefined` when it is none of this utility's. */

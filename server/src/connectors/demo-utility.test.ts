@@ -1,0 +1,293 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testUtility } from "../../../simulator/src/harness.ts";
+import type { Connector } from "../collection/connector.ts";
+import { type CollectionWorld, collectionWorld, noBrowser } from "../collection/harness.ts";
+import { sql } from "../platform/db.ts";
+import { granuleStarts } from "../platform/time/granule.ts";
+import { gridOf, query } from "../series/series.ts";
+import { demoBrowser } from "./demo-browser/connector.ts";
+import { demoHttp } from "./demo-http/connector.ts";
+
+type Utility = Awaited<ReturnType<typeof testUtility>>;
+interface Truth {
+  ean: string;
+  meter: string;
+  starts: number[];
+  values: number[];
+}
+
+const now = Date.parse("2026-11-01T12:00:00Z");
+const first = Date.parse("2026-10-20T22:00:00Z");
+
+/** Logins and granularities whose values are compared. */
+type Compared = readonly (readonly [string, "hour" | "15min"])[];
+
+/** The connectors of the demo utility. Reading is the same; what differs is how pages and files are come by. */
+const suites: readonly { connector: Connector; missing: string | undefined; values: Compared }[] = [
+  {
+    connector: demoHttp,
+    missing: undefined,
+    values: [
+      ["demo", "hour"],
+      ["quarter", "15min"],
+      ["duplicates", "hour"],
+      ["halves", "hour"],
+      ["columns", "hour"],
+      ["session", "hour"],
+      ["flaky", "hour"],
+      ["exchange", "hour"],
+      ["busy", "hour"],
+    ],
+  },
+  {
+    connector: demoBrowser,
+    missing: noBrowser,
+    values: [
+      ["quarter", "15min"],
+      ["session", "hour"],
+      ["flaky", "hour"],
+    ],
+  },
+];
+
+for (const { connector, missing, values } of suites) {
+  describe.skipIf(missing !== undefined)(connector.name, () => {
+    const isHttp = connector === demoHttp;
+    let world: CollectionWorld;
+    let utility: Utility;
+    beforeAll(async () => {
+      utility = await testUtility({ now });
+      // The clock stands still, and places among the requests are given out by it.
+      world = await collectionWorld({ ...connector, limits: { perMinute: 1_000_000, atOnce: 8 } });
+      world.api.clock.set(now);
+    });
+    afterAll(async () => {
+      await world.close();
+      await utility.close();
+    });
+
+    /** A provider that failed for one test is open for the next. */
+    async function runAll(): Promise<void> {
+      await world.api.db.run(sql`update provider_state set closed_until = null, failures = 0`);
+      while ((await world.collector.step()) > 0) await world.collector.idle();
+    }
+
+    async function connect(username: string, password = "demo", url = utility.url): Promise<string> {
+      const credentials = { url, username, password };
+      const { _id } = await world.ask("POST", "/connections", { provider: connector.name, credentials });
+      return _id;
+    }
+
+    const connection = (id: string) => world.ask("GET", `/connections/${id}`);
+
+    async function lastRun(id: string) {
+      return (await world.ask("GET", `/connections/${id}/runs?sort=-began`))[0];
+    }
+
+    /** Meters that a connection found, by the key of the utility. */
+    async function sourcesOf(id: string): Promise<Map<string, string>> {
+      const rows = await world.api.db.rows<{ key: string; meter_id: string }>(
+        sql`select key, meter_id from meter_source where connection_id = ${id} order by key`,
+      );
+      return new Map(rows.map(({ key, meter_id }) => [key, meter_id]));
+    }
+
+    /** Connects, accepts the first meters that are found, and collects. */
+    async function collecting(username: string, keys: readonly string[]): Promise<string> {
+      const id = await connect(username);
+      await runAll();
+      const found = await sourcesOf(id);
+      for (const key of keys) await world.ask("PUT", `/meters/${found.get(key)!}`, { box: "active" });
+      await runAll();
+      return id;
+    }
+
+    /** What is stored of a meter from `first` on, by start; without those that are not there. */
+    async function stored(
+      meterId: string,
+      { metric = "energy", granularity = "hour" as "hour" | "15min" | "month", from = first } = {},
+    ): Promise<[number, number][]> {
+      const { db } = world.api;
+      const { part } = await db.one<{ part: number }>(sql`select part from meter where id = ${meterId}`);
+      const grid = gridOf(granularity, "Europe/Stockholm", { from, to: now });
+      const [answer] = await query(db, {
+        meters: [{ rootId: meterId, part }],
+        metrics: [metric],
+        grids: [grid],
+      });
+      const starts = granuleStarts(granularity, "Europe/Stockholm", { from, to: now });
+      const values = [...(answer?.values[0] ?? [])];
+      return values.flatMap((value, i): [number, number][] =>
+        Number.isNaN(value) ? [] : [[starts[i]!, value]],
+      );
+    }
+
+    async function truth(username: string, granularity: string, from = "2026-10-21"): Promise<Truth[]> {
+      return utility.truth(`customer=${username}&granularity=${granularity}&from=${from}&to=2026-11-01`);
+    }
+
+    const told = ({ starts, values }: Truth) =>
+      starts.map((start, i) => [new Date(start).getTime(), Number(values[i])]);
+
+    describe("values are those that the utility published", () => {
+      test.each(values)("%s, by %s, over the night in October", async (username, granularity) => {
+        const lines = (await truth(username, granularity)).slice(0, 2);
+        expect(lines.length).toBeGreaterThan(0);
+        const id = await collecting(
+          username,
+          lines.map(({ meter }) => meter),
+        );
+        expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
+        const found = await sourcesOf(id);
+        for (const line of lines) {
+          expect(await stored(found.get(line.meter)!, { granularity })).toEqual(told(line));
+        }
+      });
+
+      test("months of water", async () => {
+        const from = "2026-03-01";
+        const all: (Truth & { metric: string })[] = (await truth("demo", "month", from)) as never;
+        const water = all.find(({ metric }) => metric !== "energy")!;
+        const id = await collecting("demo", [water.meter]);
+        const meterId = (await sourcesOf(id)).get(water.meter)!;
+        const span = {
+          metric: "flow",
+          granularity: "month" as const,
+          from: Date.parse("2026-02-28T23:00:00Z"),
+        };
+        expect(water.starts.length).toBeGreaterThan(5);
+        expect(await stored(meterId, span)).toEqual(told(water));
+      });
+
+      test.runIf(isHttp)("a correction is read again", async () => {
+        const [line] = await truth("corrected", "hour");
+        const id = await collecting("corrected", [line!.meter]);
+        await utility.order("POST", "/control/faults", {
+          kind: "corrections",
+          username: "corrected",
+          days: 5,
+        });
+        const [after] = await truth("corrected", "hour");
+        expect(after!.values).not.toEqual(line!.values);
+        await world.ask("POST", `/connections/${id}/run`);
+        await runAll();
+        expect(await stored((await sourcesOf(id)).get(line!.meter)!)).toEqual(told(after!));
+        expect((await lastRun(id)).counts.replaced).toBeGreaterThan(0);
+      });
+    });
+
+    describe("every meter is found", () => {
+      test("over contracts and pages, with the customer and address", async () => {
+        const id = await connect("demo");
+        await runAll();
+        const { json } = await utility.order("GET", "/control/customers");
+        const demo = json.customers.find((each: { username: string }) => each.username === "demo");
+        expect((await sourcesOf(id)).size).toBe(demo.meters.length);
+        expect((await lastRun(id)).counts.meters).toBe(16);
+      });
+
+      test.runIf(isHttp)(
+        "of those that are shown: none, or half, and the others when they are back",
+        async () => {
+          const none = await connect("empty");
+          await runAll();
+          expect(await connection(none)).toMatchObject({ state: "collecting", failure: null });
+          expect((await sourcesOf(none)).size).toBe(0);
+
+          const fault = { kind: "half_meters", username: "demo" };
+          const { json } = await utility.order("POST", "/control/faults", fault);
+          const id = await connect("demo");
+          await runAll();
+          const { size } = await sourcesOf(id);
+          expect([size > 0, size < 16]).toEqual([true, true]);
+          await utility.order("DELETE", `/control/faults/${json.id}`);
+          await world.ask("POST", `/connections/${id}/run`);
+          await runAll();
+          expect((await sourcesOf(id)).size).toBe(16);
+        },
+      );
+    });
+
+    describe("what stands in the way is told as what it is", () => {
+      test.each([
+        ["changed", "credentials", "credentials_refused"],
+        ["locked", "credentials", "credentials_refused"],
+        ["consent", "consent", "consent_expired"],
+        ["captcha", "person", "person_needed"],
+        ["maintenance", "unreachable", "provider_unreachable"],
+        ["error", "unreachable", "provider_unreachable"],
+        ["labels", "changed", "page_changed"],
+        ["translated", "changed", "page_changed"],
+        ["ended", "ended", "contract_ended"],
+      ])("%s is %s", async (username, failure, state) => {
+        const id = await connect(username);
+        await runAll();
+        expect(await connection(id)).toMatchObject({ failure, state });
+        expect((await sourcesOf(id)).size).toBe(0);
+      });
+
+      test.each(isHttp ? ["units", "decimals"] : ["units"])(
+        "files of %s are not guessed at: nothing is stored",
+        async (username) => {
+          const [line] = await truth(username, "hour");
+          const id = await collecting(username, [line!.meter]);
+          expect(await connection(id)).toMatchObject({ failure: "changed", state: "page_changed" });
+          expect(await stored((await sourcesOf(id)).get(line!.meter)!)).toEqual([]);
+        },
+      );
+
+      test("a utility that wants to be left alone for an hour: the run ends, and the next one begins then", async () => {
+        const fault = { kind: "busy", username: "kund0001", seconds: 3_600 };
+        const { json } = await utility.order("POST", "/control/faults", fault);
+        const id = await connect("kund0001", "sol-0001");
+        await runAll();
+        const view = await connection(id);
+        expect(view).toMatchObject({ failure: "busy", state: "checking" });
+        expect(Date.parse(view.next_run) - now).toBeGreaterThanOrEqual(3_600_000);
+        await utility.order("DELETE", `/control/faults/${json.id}`);
+      });
+
+      test("nobody answers", async () => {
+        const id = await connect("demo", "demo", "http://127.0.0.1:9");
+        await runAll();
+        expect(await connection(id)).toMatchObject({ failure: "unreachable", state: "provider_unreachable" });
+      });
+    });
+
+    describe("a code", () => {
+      const withCodes = async (...codes: string[]) => {
+        const id = await connect("code");
+        await world.collector.step();
+        for (const [i, code] of codes.entries()) {
+          const asked = i === 0 ? "Enter the code" : "Älvdal Energi says that the code was wrong";
+          await expect
+            .poll(async () => (await connection(id)).code?.prompt, { timeout: 20_000 })
+            .toContain(asked);
+          await world.ask("POST", `/connections/${id}/code`, { code });
+          await expect.poll(async () => (await connection(id)).code, { timeout: 20_000 }).toBeNull();
+        }
+        await world.collector.idle();
+        return id;
+      };
+
+      test("is asked for, and the session is kept for the next run", async () => {
+        const id = await withCodes("123456");
+        expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
+        await world.ask("POST", `/connections/${id}/run`);
+        await runAll();
+        expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
+        expect((await lastRun(id)).steps.map(({ name }: { name: string }) => name)).not.toContain("log in");
+      });
+
+      test("that is wrong is asked for again", async () => {
+        const id = await withCodes("654321", "123456");
+        expect(await connection(id)).toMatchObject({ state: "collecting", failure: null });
+      });
+
+      test("that is wrong three times ends the login, and says so", async () => {
+        const id = await withCodes("654321", "654322", "654323");
+        expect(await connection(id)).toMatchObject({ state: "waiting_for_code", failure: "code" });
+      });
+    });
+  });
+}
