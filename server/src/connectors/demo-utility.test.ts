@@ -255,16 +255,19 @@ for (const { connector, missing, values } of suites) {
     });
 
     describe("a code", () => {
+      const told = async (id: string, step: string) =>
+        (await lastRun(id)).steps.filter(({ name }: { name: string }) => name === step).length;
       const withCodes = async (...codes: string[]) => {
         const id = await connect("code");
         await world.collector.step();
         for (const [i, code] of codes.entries()) {
           const asked = i === 0 ? "Enter the code" : "Älvdal Energi says that the code was wrong";
+          await expect.poll(() => told(id, "waiting for a code"), { timeout: 20_000 }).toBe(i + 1);
           await expect
-            .poll(async () => (await connection(id)).code?.prompt, { timeout: 20_000 })
+            .poll(async () => (await connection(id)).code?.prompt ?? "", { timeout: 20_000 })
             .toContain(asked);
           await world.ask("POST", `/connections/${id}/code`, { code });
-          await expect.poll(async () => (await connection(id)).code, { timeout: 20_000 }).toBeNull();
+          await expect.poll(() => told(id, "got a code"), { timeout: 20_000 }).toBe(i + 1);
         }
         await world.collector.idle();
         return id;
