@@ -208,6 +208,46 @@ for (const { connector, missing, values } of suites) {
       );
     });
 
+    test.runIf(isHttp)("invoices are those of the utility, once each, with its totals", async () => {
+      const told = (await utility.order("GET", "/control/invoices?customer=kund0002")).json.invoices;
+      expect(told.length).toBeGreaterThan(10);
+      const id = await connect("kund0002", "sol-0002");
+      await runAll();
+      await world.ask("POST", `/connections/${id}/run`);
+      await runAll();
+      expect((await lastRun(id)).counts.invoices).toBe(told.length);
+      const names = (await world.ask("GET", "/invoices?limit=300")).map(
+        (each: { file: { name: string } }) => each.file.name,
+      );
+      expect(names.toSorted()).toEqual(
+        told.map(({ number }: { number: string }) => `${number}.xml`).toSorted(),
+      );
+
+      // Each is read in a thread of its own, which takes its time.
+      await world.readInvoices(4);
+      const read = await world.ask("GET", "/invoices?status=completed");
+      const totals = read.flatMap(({ results }: { results: { invoice_number: string; totals: object }[] }) =>
+        results.map((result) => [result.invoice_number, result.totals]),
+      );
+      expect(totals).toHaveLength(4);
+      for (const [number, amounts] of totals) {
+        const { net, vat, gross, rounding, payable } = told.find(
+          (each: { number: string }) => each.number === number,
+        );
+        const truth = Object.entries({ net, vat, gross, rounding, payable, prepaid: "0" });
+        expect([number, amounts]).toEqual([
+          number,
+          Object.fromEntries(truth.map(([key, text]) => [key, Number(text)])),
+        ]);
+      }
+
+      await world.ask("POST", `/connections/${id}/run`);
+      await runAll();
+      expect((await lastRun(id)).counts.invoices).toBeUndefined();
+      const { trace } = await world.ask("GET", `/connections/${id}/runs/${(await lastRun(id))._id}`);
+      expect(trace.filter(({ url }: { url: string }) => url.endsWith(".xml"))).toEqual([]);
+    });
+
     describe("what stands in the way is told as what it is", () => {
       test.each([
         ["changed", "credentials", "credentials_refused"],

@@ -57,6 +57,10 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
         response.setHeader("content-type", "application/json");
         response.end('{"a":1}');
       },
+      "/invoice.xml": (_, response) => {
+        response.setHeader("content-type", "application/xml");
+        response.end("<?xml version='1.0'?><Invoice/>");
+      },
       "/error": (_, response) => response.writeHead(503, { "retry-after": "7" }).end("<p>no</p>"),
       "/empty-error": (_, response) => response.writeHead(500).end(),
       "/moved": (_, response) => response.writeHead(302, { location: `${secret.url}/` }).end(),
@@ -102,6 +106,7 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
     expect(next.url).toBe(`${site.url}/next?word=ord+%26+%C3%A5`);
     expect((await browser.open(`${site.url}/file.csv`)).text()).toBe("å;1");
     expect((await browser.open(`${site.url}/months.json`)).json()).toEqual({ a: 1 });
+    expect((await browser.open(`${site.url}/invoice.xml`)).text()).toBe("<?xml version='1.0'?><Invoice/>");
     expect((await browser.open(`${site.url}/nowhere`)).status).toBe(404);
     const traced = visit.trace.map(
       ({ method, status, url }) => `${method} ${status} ${url.replace(site.url, "")}`,

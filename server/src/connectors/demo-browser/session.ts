@@ -82,7 +82,11 @@ export class BrowserPages implements CustomerPages {
     await browser.fill("input[name=username]", settings.username);
     await browser.fill("input[name=password]", settings.password);
     // Whatever the page behind the login is: this is about the login.
-    const answer = await browser.press("form[action='/login'] button", { anyStatus: true });
+    const answer = await browser
+      .press("form[action='/login'] button", { anyStatus: true })
+      .catch((error: unknown) => {
+        throw atLogin(error);
+      });
     if (isAt(answer, "/code")) await this.#enterCode(answer);
     else if (!isAt(answer, "/overview")) throw withStatus(answer) ?? refusalOf(answer);
     await memory.set(cookie, (await browser.cookie(cookie, settings.url)) ?? null);
@@ -120,4 +124,11 @@ function withStatus({ status }: HttpAnswer): ProviderFailure | undefined {
     status === 429 ? "busy" : "unreachable",
     `the login was answered with ${status}`,
   );
+}
+
+/** The password was sent, and nobody knows what became of it: that is told, so that it is not sent for ever. */
+function atLogin(error: unknown): unknown {
+  if (!(error instanceof ProviderFailure) || error.kind !== "changed") return error;
+  const { kind, message, page } = error;
+  return new ProviderFailure(kind, message, { isLogin: true, ...(page === undefined ? {} : { page }) });
 }

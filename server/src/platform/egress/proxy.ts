@@ -125,6 +125,8 @@ function forward(request: IncomingMessage, response: ServerResponse, connect: Co
     });
     onward.once("response", (answer) => {
       const back = Object.entries(answer.headers).filter(([name]) => !hopHeaders.has(name));
+      // On a connection that was used before, browsers send a form again by themselves when it breaks.
+      response.shouldKeepAlive = false;
       response.writeHead(answer.statusCode ?? 502, Object.fromEntries(back) as http.OutgoingHttpHeaders);
       answer.pipe(response);
       // A body that breaks off must not look like one that has ended.
