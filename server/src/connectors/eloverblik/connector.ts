@@ -149,7 +149,7 @@ function readDeliveries(
 ): { deliveries: Delivery[]; refusals: Refusal[] } {
   const deliveries: Delivery[] = [];
   const refusals: Refusal[] = [];
-  for (const result of readAnswer(answer, seriesAnswer).result) {
+  for (const result of readAnswer(answer, seriesAnswer).result ?? []) {
     if (!result.success) {
       const refusal = { code: result.errorCode, text: result.errorText ?? "" };
       if (kindOf(refusal) === undefined) throw changedAnswer(answer, `the error ${refusal.code} is unknown`);

@@ -30,26 +30,23 @@ const timeSeries = z.object({
   Period: z.array(period).nullable(),
 });
 
+const refusedPoint = z.object({
+  success: z.literal(false),
+  errorCode: z.int(),
+  errorText: z.string().nullish(),
+});
+
+const answeredPoint = z.object({
+  success: z.literal(true),
+  MyEnergyData_MarketDocument: z.object({
+    createdDateTime: instant,
+    TimeSeries: z.array(timeSeries).nullable(),
+  }),
+});
+
 /** The answer to the question for values: a result for each metering point. */
 export const seriesAnswer = z.object({
-  result: z.array(
-    z.union([
-      z.object({
-        success: z.literal(false),
-        id: z.string(),
-        errorCode: z.int(),
-        errorText: z.string().nullish(),
-      }),
-      z.object({
-        success: z.literal(true),
-        id: z.string().nullish(),
-        MyEnergyData_MarketDocument: z.object({
-          createdDateTime: instant,
-          TimeSeries: z.array(timeSeries).nullable(),
-        }),
-      }),
-    ]),
-  ),
+  result: z.array(z.discriminatedUnion("success", [refusedPoint, answeredPoint])).nullable(),
 });
 
 /** What Eloverblik calls the granularities; null for those of values that are no granules. */
