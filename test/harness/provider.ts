@@ -21,7 +21,7 @@ export interface ProviderWorld extends CollectionWorld {
   /** Connects, accepts every meter, and collects all there is. */
   collecting(credentials: Record<string, unknown>): Promise<string>;
   connection(id: string): Promise<Record<string, unknown>>;
-  /** Nothing that earlier tests left is due any more, and the clock is back where it was. */
+  /** Nothing that earlier tests left is due any more, credentials may be sent again, and the clock is back where it was. */
   rest(): Promise<void>;
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever came back
   lastRun(id: string): Promise<any>;
@@ -83,6 +83,7 @@ export async function providerWorld(connector: Connector, now: number): Promise<
     async rest() {
       await api.db.run(sql`update connection set next_run = null`);
       await api.db.run(sql`update provider_state set next_slot = 'epoch'`);
+      await api.db.run(sql`delete from refused_credentials`);
       api.clock.set(now);
     },
     connection: (id) => ask("GET", `/connections/${id}`),
