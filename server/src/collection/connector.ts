@@ -313,6 +313,10 @@ export interface SentFile {
   /** Changes whenever the content may have: size and time, or what the server calls a version. */
   mark: string;
   reading: FileReading;
+  /** It is put away when it was read: what lies at its place the next time is another one, whatever its mark. */
+  isPutAway?: boolean;
+  /** It may still be being written: it is not read unless its content at this mark is known. */
+  mayGrow?: boolean;
   /**
    * Its content. Asked for once at most, and not at all when place and mark are known.
    * @throws ProviderFailure
@@ -334,16 +338,14 @@ export interface FileReading {
 
 /**
  * What became of a file. `stored`: its values are. `known`: the same content was stored before. `refused`: it cannot
- * be read, an issue says why, and it must be left where it lies.
+ * be read, an issue says why, and it must be left where it lies. `waiting`: it may grow, and is looked at again soon.
  */
-export type FileFate = "stored" | "known" | "refused";
+export type FileFate = "stored" | "known" | "refused" | "waiting";
 
 /** How a look for files went. */
 export interface Look {
   /** Every file that lies there was yielded. */
   isWhole: boolean;
-  /** Files that may still grow: they are looked at again soon. */
-  growing: number;
 }
 
 /** An invoice as the provider hands it out: PDF or e-invoice. The same content twice is one invoice. */

@@ -38,7 +38,8 @@ const fileView = z.object({
     .enum(fileStatuses)
     .describe(
       "`reading`: not at its end yet. `stored`. `refused`: nothing of it is stored, `problems` say why. `left_out`: " +
-        "stored, and read again where it lies, for meters that were put away then.",
+        "stored, and read again where it lies, for meters that were put away then. `unread`: its server does not hand " +
+        "it out; it is tried again.",
     ),
   received: timestampText().describe("When this content came first"),
   settled: timestampText().nullable(),

@@ -79,7 +79,8 @@ export async function readSentFile(deps: Deps, reading: FileToRead): Promise<Fil
   }
 }
 
-const wholeFile = (message: string): FileProblem => ({
+/** A problem of a file as a whole. */
+export const wholeFile = (message: string): FileProblem => ({
   severity: "error",
   file: null,
   line: null,
@@ -92,6 +93,7 @@ export async function refuse(
   { db, clock }: Pick<Deps, "db" | "clock">,
   { claimed, known }: Pick<FileToRead, "claimed" | "known">,
   problems: readonly FileProblem[],
+  status: "refused" | "unread" = "refused",
 ): Promise<FileRead> {
   const now = clock.now();
   // Errors first: they are what somebody has to put right.
@@ -101,7 +103,7 @@ export async function refuse(
   await db.transaction(async (tx) => {
     await hold(tx, claimed);
     await endFile(tx, known.id, {
-      status: "refused",
+      status,
       formats: [],
       counts: {},
       problems: ordered,

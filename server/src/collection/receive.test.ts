@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { FileFate, FileReading, Look, SentFile } from "./connector.ts";
+import { type FileFate, type FileReading, type Look, ProviderFailure, type SentFile } from "./connector.ts";
 import { type CollectionWorld, collectionWorld } from "./harness.ts";
 
 /** A server that files are put on; `fates` is what its connector was told. */
@@ -9,7 +9,10 @@ interface Drop {
   /** Places whose content was asked for. */
   read: string[];
   look: Look;
+  mayGrow: boolean;
   reading: FileReading;
+  /** Place of a file that the server does not hand out. */
+  keptBack?: string | undefined;
   /** Runs after each file was settled. */
   after?: ((place: string) => void) | undefined;
 }
@@ -33,8 +36,10 @@ async function* receive(): AsyncGenerator<SentFile, Look, FileFate> {
       name: place.split("/").at(-1)!,
       mark: `${text.length} ${text.slice(-40)}`,
       reading: drop.reading,
+      mayGrow: drop.mayGrow,
       async *content() {
         drop.read.push(place);
+        if (place === drop.keptBack) throw new ProviderFailure("consent", "not for you");
         yield Buffer.from(text);
       },
     };
@@ -54,7 +59,8 @@ const newDrop = (): Drop => ({
   files: new Map(),
   fates: [],
   read: [],
-  look: { isWhole: true, growing: 0 },
+  look: { isWhole: true },
+  mayGrow: false,
   reading: { timezone: "Europe/Stockholm" },
 });
 
@@ -215,10 +221,10 @@ describe("a file that cannot be read", () => {
     await lookLater();
     expect(await openIssues()).toHaveLength(1);
     drop.files.delete("worse.csv");
-    drop.look = { isWhole: false, growing: 0 };
+    drop.look = { isWhole: false };
     await lookLater();
     expect(await openIssues()).toHaveLength(1);
-    drop.look = { isWhole: true, growing: 0 };
+    drop.look = { isWhole: true };
     await lookLater();
     expect(await openIssues()).toEqual([]);
     drop.files.set("worse.csv", "nothing of use");
@@ -261,6 +267,27 @@ describe("a file that cannot be read", () => {
   });
 });
 
+describe("a file that its server keeps back", () => {
+  test("is told, keeps no other from being read, and is tried at each look", async () => {
+    await start();
+    drop.files.set("closed.csv", table("735990014", [1, 2]));
+    drop.files.set("open.csv", table("735990015", [1, 2]));
+    drop.keptBack = "closed.csv";
+    await world.run();
+    expect(drop.fates).toEqual([
+      ["closed.csv", "refused"],
+      ["open.csv", "stored"],
+    ]);
+    expect((await openIssues())[0].file).toMatchObject({ name: "closed.csv", reason: "not for you" });
+    expect((await lookLater())[0]).toEqual(["closed.csv", "refused"]);
+    expect(drop.read).toEqual(["closed.csv"]);
+    drop.keptBack = undefined;
+    expect((await lookLater())[0]).toEqual(["closed.csv", "stored"]);
+    expect(await openIssues()).toEqual([]);
+    expect((await filesOf()).map(({ status }: { status: string }) => status)).toEqual(["stored", "stored"]);
+  });
+});
+
 describe("meters that were put away", () => {
   test("get no values; taken back, files that still lie there are read again", async () => {
     await start();
@@ -294,12 +321,18 @@ describe("a look", () => {
     await world.run();
     expect(await nextIn()).toBeGreaterThanOrEqual(15);
     expect(await nextIn()).toBeLessThan(17);
-    drop.look = { isWhole: true, growing: 1 };
-    await lookLater();
+    drop.mayGrow = true;
+    drop.files.set("growing.csv", table("735990028", [1, 2]));
+    expect(await lookLater()).toEqual([["growing.csv", "waiting"]]);
+    expect(drop.read).toEqual([]);
     expect(await nextIn()).toBeCloseTo(1, 1);
-    drop.look = { isWhole: false, growing: 0 };
-    await lookLater();
+    drop.mayGrow = false;
+    drop.look = { isWhole: false };
+    expect(await lookLater()).toEqual([["growing.csv", "stored"]]);
     expect(await nextIn()).toBeLessThan(0.1);
+    drop.mayGrow = true;
+    expect(await lookLater()).toEqual([["growing.csv", "known"]]);
+    expect(await nextIn()).toBeGreaterThanOrEqual(15);
   });
 
   test("that dies after the data are stored is repeated, and nothing is stored twice", async () => {

@@ -4,9 +4,9 @@ import type { Deps } from "../platform/deps.ts";
 import { stopwatch } from "../platform/pause.ts";
 import { Problem } from "../platform/problem.ts";
 import type { Claimed } from "./claim.ts";
-import type { Connector, FileFate, SentFile, Visit } from "./connector.ts";
+import { type Connector, type FileFate, ProviderFailure, type SentFile, type Visit } from "./connector.ts";
 import type { Settings } from "./credentials.ts";
-import { readSentFile, refuse } from "./file-intake.ts";
+import { readSentFile, refuse, wholeFile } from "./file-intake.ts";
 import { foreign, guarded } from "./guarded.ts";
 import { openIssue, settleFileIssues } from "./issue.ts";
 import { fileAt, type KnownFile, keysLeftOut, noteFile, readAgain, unreadHash } from "./received-file.ts";
@@ -49,13 +49,15 @@ export async function receive(deps: Deps, receiving: Receiving): Promise<Next> {
     if (fate === "refused") refused.add(id);
     step = await files.next(fate);
   }
-  const look = step.done === true ? step.value : { isWhole: false, growing: 0 };
+  const look = step.done === true ? step.value : { isWhole: false };
   if (step.done !== true) await files.return(look);
   await settleLook(deps, claimed, { refused: [...refused], isWhole: look.isWhole });
   visit.step("looked", { ...counts });
   const now = deps.clock.now();
   const usual = lookMs * (1 + spread(claimed.id) / 10);
-  const afterMs = !look.isWhole ? againMs : look.growing > 0 ? growingMs : usual;
+  // A look that was cut short goes on, unless it would only see the same again.
+  const goesOn = !look.isWhole && (counts.stored ?? 0) > 0;
+  const afterMs = goesOn ? againMs : (counts.waiting ?? 0) > 0 ? growingMs : usual;
   return { at: Math.ceil(now + afterMs), reason: "schedule" };
 }
 
@@ -81,7 +83,10 @@ async function take(deps: Deps, receiving: Receiving, file: SentFile): Promise<T
   const { claimed, visit } = receiving;
   const { db, clock } = deps;
   const seen = await fileAt(db, claimed.id, file);
-  if (seen !== undefined && !isToRead(seen, claimed)) return fateOf(seen);
+  // What was to be put away and still lies there is either another one, or known by its content.
+  const isSame = seen !== undefined && !(file.isPutAway === true && seen.status !== "refused");
+  if (isSame && !isToRead(seen, claimed)) return fateOf(seen);
+  if (file.mayGrow === true) return { fate: "waiting", id: "" };
   const note = (bytes: number, sha256: string) =>
     noteFile(db, claimed.id, { ...file, bytes, sha256, now: clock.now() });
   try {
@@ -102,16 +107,12 @@ async function take(deps: Deps, receiving: Receiving, file: SentFile): Promise<T
       },
     );
   } catch (error) {
-    if (!(error instanceof Problem && error.code === "too_large")) throw foreign(error);
+    const isTooLarge = error instanceof Problem && error.code === "too_large";
+    // A server that keeps back one file may hand out the others.
+    const isKeptBack = error instanceof ProviderFailure && error.kind === "consent";
+    if (!isTooLarge && !isKeptBack) throw foreign(error);
     const known = await note(0, unreadHash(file));
-    const problem = {
-      severity: "error",
-      file: null,
-      line: null,
-      field: null,
-      message: error.message,
-    } as const;
-    await refuse(deps, { claimed, known }, [problem]);
+    await refuse(deps, { claimed, known }, [wholeFile(error.message)], isTooLarge ? "refused" : "unread");
     return { fate: "refused", id: known.id };
   }
 }

@@ -6,9 +6,9 @@ import type { SentFile } from "./connector.ts";
 
 /**
  * Where a content is. `reading`: not at its end yet. `left_out`: stored, and read again where it still lies, for meters
- * that were put away then and are not any more.
+ * that were put away then and are not any more. `unread`: its server does not hand it out; it is tried at each look.
  */
-export const fileStatuses = ["reading", "stored", "refused", "left_out"] as const;
+export const fileStatuses = ["reading", "stored", "refused", "left_out", "unread"] as const;
 export type FileStatus = (typeof fileStatuses)[number];
 
 /** What is known of a content. */
@@ -62,6 +62,11 @@ export function noteFile(
       on conflict (connection_id, sha256) do nothing`);
     const known = await tx.one<KnownFile>(sql`
       select ${columns} from received_file f where f.connection_id = ${connectionId} and f.sha256 = ${content}`);
+    // What could not be looked at is over when something else is known of the place.
+    await tx.run(sql`
+      delete from received_file f using received_place p
+      where p.connection_id = ${connectionId} and p.place = ${place} and f.id = p.file_id and f.status = 'unread'
+        and f.id <> ${known.id}`);
     await tx.run(sql`
       insert into received_place (connection_id, place, mark, file_id)
       values (${connectionId}, ${place}, ${mark}, ${known.id})
@@ -77,7 +82,7 @@ export function unreadHash({ place, mark }: Placed): string {
 
 /** How the reading of a file ended. */
 export interface FileEnd {
-  status: "stored" | "refused";
+  status: "stored" | "refused" | "unread";
   formats: readonly string[];
   counts: Readonly<Record<string, number>>;
   problems: readonly FileProblem[];

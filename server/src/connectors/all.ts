@@ -4,6 +4,9 @@ import { demoBrowser } from "./demo-browser/connector.ts";
 import { demoHttp } from "./demo-http/connector.ts";
 import { eloverblik } from "./eloverblik/connector.ts";
 import { elvia } from "./elvia/connector.ts";
+import { fileDropFtp } from "./file-drop-ftp/connector.ts";
+import { fileDropS3 } from "./file-drop-s3/connector.ts";
+import { fileDropSftp } from "./file-drop-sftp/connector.ts";
 import { n3rgy } from "./n3rgy/connector.ts";
 import { octopus } from "./octopus/connector.ts";
 import { openMeteo } from "./open-meteo/connector.ts";
@@ -18,4 +21,7 @@ export const connectors: readonly Connector[] = [
   n3rgy,
   datadis,
   openMeteo,
+  fileDropFtp,
+  fileDropSftp,
+  fileDropS3,
 ];

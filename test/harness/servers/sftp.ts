@@ -1,9 +1,12 @@
 import {
   closeSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -122,12 +125,18 @@ function serve(sftp: SFTPWrapper, { root, faults, client }: State): void {
     if (faults.write !== undefined) return void sftp.status(id, faults.write.status, faults.write.text);
     answer(id, () => void writeSync(handle.readUInt32BE(), data, 0, data.length, offset));
   });
+  const listings = serveFolders(sftp, place);
   sftp.on("FSTAT", (id, handle) => {
     const { size, mode, uid, gid } = fstatSync(handle.readUInt32BE());
     sftp.attrs(id, { size, mode, uid, gid, atime: 0, mtime: 0 });
   });
   sftp.on("FSETSTAT", (id) => sftp.status(id, STATUS_CODE.OK));
-  sftp.on("CLOSE", (id, handle) => answer(id, () => closeSync(handle.readUInt32BE())));
+  sftp.on("CLOSE", (id, handle) =>
+    answer(id, () => {
+      const number = handle.readUInt32BE();
+      if (!listings.delete(number)) closeSync(number);
+    }),
+  );
   sftp.on("REMOVE", (id, path) => answer(id, () => unlinkSync(place(path))));
   sftp.on("MKDIR", (id, path) => answer(id, () => mkdirSync(place(path))));
   sftp.on("STAT", (id, path) => {
@@ -144,4 +153,45 @@ function serve(sftp: SFTPWrapper, { root, faults, client }: State): void {
     if (isRefused) sftp.status(id, STATUS_CODE.FAILURE, "File exists");
     else answer(id, () => renameSync(place(from), place(to)));
   });
+}
+
+/** Lists folders, two names at a time, and reads files; returns the open lists. */
+function serveFolders(sftp: SFTPWrapper, place: (path: string) => string): Map<number, string[]> {
+  const listings = new Map<number, string[]>();
+  sftp.on("OPENDIR", (id, path) => {
+    try {
+      // Numbers that no open file has.
+      const number = 1_000_000 + id;
+      listings.set(
+        number,
+        readdirSync(place(path)).map((name) => join(path, name)),
+      );
+      const handle = Buffer.alloc(4);
+      handle.writeUInt32BE(number);
+      sftp.handle(id, handle);
+    } catch {
+      sftp.status(id, STATUS_CODE.NO_SUCH_FILE);
+    }
+  });
+  sftp.on("READDIR", (id, handle) => {
+    const some = listings.get(handle.readUInt32BE())!.splice(0, 2);
+    if (some.length === 0) return void sftp.status(id, STATUS_CODE.EOF);
+    const entries = some.map((path) => {
+      const { size, mode, uid, gid, mtimeMs } = lstatSync(place(path));
+      const mtime = Math.floor(mtimeMs / 1000);
+      return {
+        filename: path.split("/").at(-1)!,
+        longname: path,
+        attrs: { size, mode, uid, gid, atime: mtime, mtime },
+      };
+    });
+    sftp.name(id, entries as never);
+  });
+  sftp.on("READ", (id, handle, offset, length) => {
+    const bytes = Buffer.alloc(length);
+    const count = readSync(handle.readUInt32BE(), bytes, 0, length, offset);
+    if (count === 0) sftp.status(id, STATUS_CODE.EOF);
+    else sftp.data(id, bytes.subarray(0, count));
+  });
+  return listings;
 }

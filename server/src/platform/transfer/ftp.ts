@@ -170,7 +170,8 @@ const reasonOfReply: Readonly<Record<number, EgressReason>> = {
   426: "no_connection",
 };
 
-function ftpFailure(error: unknown): EgressFailure {
+/** What an error of the library means. */
+export function ftpFailure(error: unknown): EgressFailure {
   const code = replyCode(error);
   if (code === undefined) return failureOf(error, "no_connection");
   const reason = reasonOfReply[code] ?? (code >= 400 && code < 500 ? "server" : "other");

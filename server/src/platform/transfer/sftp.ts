@@ -204,7 +204,8 @@ const reasonOfStatus: Readonly<Record<number, EgressReason>> = {
   7: "no_connection",
 };
 
-function sftpFailure(error: unknown): EgressFailure {
+/** What an error of the library means. */
+export function sftpFailure(error: unknown): EgressFailure {
   const { level, message } = error as Error & { level?: string };
   if (level === "client-authentication") return new EgressFailure("login", { inner: message });
   const status = statusOf(error);

@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { type FileReading, line, optional, titled } from "../../collection/connector.ts";
+import { isZone } from "../../platform/time/zone.ts";
+
+/** Settings about files, whatever they come by. */
+
+/** Which files are taken, and how they are read where they do not say so themselves. */
+export const readingFields = {
+  pattern: titled(
+    line(500).default("*"),
+    { en: "Names of files", sv: "Filnamn" },
+    {
+      en: "With * for any text and ? for one character, several with commas between: *.csv, *.zip",
+      sv: "Med * för valfri text och ? för ett tecken, flera med komma emellan: *.csv, *.zip",
+    },
+  ),
+  mapping: titled(
+    optional(line(100)),
+    { en: "Mapping", sv: "Mappning" },
+    {
+      en: "Name of a saved mapping that says how tables are read; they are recognised without one where possible.",
+      sv: "Namn på en sparad mappning som säger hur tabeller läses; utan den känns de igen där det går.",
+    },
+  ),
+  meter: titled(
+    optional(line(100)),
+    { en: "Meter", sv: "Mätare" },
+    {
+      en: "Number of the metering point, when the files name none.",
+      sv: "Mätpunktens nummer, när filerna inte anger något.",
+    },
+  ),
+  unit: titled(
+    optional(line(40)),
+    { en: "Unit", sv: "Enhet" },
+    { en: "When the files name none: kWh, m3.", sv: "När filerna inte anger någon: kWh, m3." },
+  ),
+  timezone: titled(
+    optional(line(64).refine(isZone, "must be an IANA time zone such as Europe/Stockholm")),
+    { en: "Time zone", sv: "Tidszon" },
+    {
+      en: "Of times in the files: Europe/Stockholm. That of the account when neither this nor the file says one.",
+      sv: "För tider i filerna: Europe/Stockholm. Kontots när varken detta eller filen anger någon.",
+    },
+  ),
+};
+
+export type ReadingSettings = {
+  [Name in keyof typeof readingFields]: z.output<(typeof readingFields)[Name]>;
+};
+
+/** How the engine is told to read files. */
+export function readingOf({ mapping, meter, unit, timezone }: ReadingSettings): FileReading {
+  return {
+    ...(mapping === null ? {} : { mapping }),
+    ...(meter === null ? {} : { meter }),
+    ...(unit === null ? {} : { unit }),
+    ...(timezone === null ? {} : { timezone }),
+  };
+}
+
+/** What becomes of files in a folder when their values are stored. */
+export const afterFields = {
+  after: titled(
+    z.enum(["leave", "archive", "delete"]).default("leave"),
+    { en: "Files that were read", sv: "Filer som har lästs" },
+    {
+      en: "leave: they stay. archive: they are moved to a folder. delete: they are removed.",
+      sv: "leave: de får ligga kvar. archive: de flyttas till en mapp. delete: de tas bort.",
+    },
+  ),
+  archive_path: titled(
+    line(1_000).default("archive"),
+    { en: "Archive", sv: "Arkiv" },
+    {
+      en: "Folder that files are moved to, seen from the folder that they lie in.",
+      sv: "Mapp som filer flyttas till, sedd från mappen där de ligger.",
+    },
+  ),
+};
+
+/** How long a file must have stood still. */
+export const waitField = {
+  wait_minutes: titled(
+    z.int().min(0).max(1_440).default(2),
+    { en: "Minutes to wait", sv: "Minuter att vänta" },
+    {
+      en: "A file is read when it has not changed for so long: it may still be being written.",
+      sv: "En fil läses när den inte har ändrats på så länge: den kan fortfarande hålla på att skrivas.",
+    },
+  ),
+};
+
+/** Files that are still being written, by the habits of programs that write them, and hidden ones. */
+const unfinished = /^\.|\.(part|partial|tmp|temp|filepart|crdownload|swp|writing)$|~$/i;
+
+/**
+ * Does a name match one of the patterns? Case does not matter. Names that could lead out of their folder, and those of
+ * files that are still being written, never do.
+ */
+export function nameFilter(pattern: string): (name: string) => boolean {
+  const patterns = pattern
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "");
+  const texts = patterns.map((each) => {
+    const escaped = each.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+    // Runs of stars mean what one means, and would take time without end to try.
+    return new RegExp(`^${escaped.replace(/\*+/g, ".*").replaceAll("?", ".")}$`, "iu");
+  });
+  return (name) =>
+    name.length <= 255 &&
+    !/[/\\\p{Cc}]/u.test(name) &&
+    !unfinished.test(name) &&
+    texts.some((each) => each.test(name));
+}
