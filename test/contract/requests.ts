@@ -178,7 +178,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   }),
   "PUT /issues/:id": () => ({ body: { acknowledged: true } }),
   ...Object.fromEntries(
-    ["GET /completeness", "GET /completeness/summary"].map((name) => [
+    ["GET /completeness", "GET /completeness/summary", "GET /completeness/report"].map((name) => [
       name,
       (idAt: IdAt) => ({
         query: `account=${idAt("account")}&tree_structure_ids=${idAt("tree_structure_ids")}&meters=${idAt("meters")}`,

@@ -16,6 +16,7 @@ export { watchCollection } from "./metrics.ts";
 export {
   type AskedAgain,
   askedAgain,
+  connectionNames,
   type MeterOutlook,
   nextRunOf,
   type Outlook,

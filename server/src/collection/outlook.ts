@@ -79,6 +79,17 @@ async function connectionsById(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** How connections are called, by id. */
+export async function connectionNames(
+  db: Queryable,
+  ids: readonly string[],
+): Promise<Map<string, Pick<Connection, "name" | "provider">>> {
+  const rows = await db.rows<Pick<Connection, "id" | "name" | "provider">>(
+    sql`select id, name, provider from connection where id = ${any(ids)}`,
+  );
+  return new Map(rows.map(({ id, name, provider }) => [id, { name, provider }]));
+}
+
 /** When the value of the granule that begins at `start` is usually there, epoch ms. */
 export function usuallyAt(cursor: Pick<Cursor, "granularity" | "latenessMs">, zone: string, start: number) {
   return expectedAt({ ...cursor, zone, until: start });

@@ -2,8 +2,7 @@ import { z } from "zod";
 import { columnNames, instantText, periodText, shownZone } from "./cells.ts";
 import { type ExportRun, exportFormat, type FormatWriter } from "./format.ts";
 import { anyMetrics, flag, granularityParam, isWanted, timezoneParam } from "./params.ts";
-
-type Cell = string | number | { value: string; type: StringConstructor; fontWeight?: "bold" } | null;
+import { type Cell, headRow, textCell, workbookOf } from "./workbook.ts";
 
 const heads = [...columnNames, "Currency", "Start (UTC)"];
 
@@ -24,11 +23,8 @@ export const xlsx = exportFormat({
   rowsMax: 50_000,
   accepts: (metric, params) => isWanted(metric, params.metrics),
   async open({ params, create }): Promise<FormatWriter> {
-    const { default: writeExcelFile } = await import("write-excel-file/node");
     const file = await create("");
-    const rows: Cell[][] = params.header
-      ? [heads.map((value) => ({ value, type: String, fontWeight: "bold" }))]
-      : [];
+    const rows: Cell[][] = params.header ? [headRow(heads)] : [];
     return {
       async write(run) {
         const zone = shownZone(run, params.timezone);
@@ -37,34 +33,26 @@ export const xlsx = exportFormat({
         file.rows += run.starts.length;
       },
       async finish() {
-        // biome-ignore lint/suspicious/noExplicitAny: the types of the library do not know that a cell may be null
-        const book = writeExcelFile(rows as any, { sheet: "Values" });
-        await file.write(await book.toBuffer());
+        await file.write(await workbookOf("Values", rows));
       },
     };
   },
 });
 
-/** Text as a text cell. XML has no word for control characters, so they become blanks. */
-function text(value: string | null): Cell {
-  if (value === null || value === "") return null;
-  return { value: value.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, " "), type: String };
-}
-
 function cellsBefore({ meter }: ExportRun, zone: string): Cell[] {
   const [longitude, latitude] = meter.location ?? [null, null];
   return [
-    text(meter.id),
-    text(meter.ean),
-    text(meter.name),
-    text(meter.type),
-    text(meter.providerId),
-    text(meter.providerName),
-    text(meter.address),
+    textCell(meter.id),
+    textCell(meter.ean),
+    textCell(meter.name),
+    textCell(meter.type),
+    textCell(meter.providerId),
+    textCell(meter.providerName),
+    textCell(meter.address),
     longitude,
     latitude,
-    text(meter.tags.join(",")),
-    text(zone),
+    textCell(meter.tags.join(",")),
+    textCell(zone),
   ];
 }
 
@@ -72,11 +60,11 @@ function cellsOf(run: ExportRun, i: number, zone: string): Cell[] {
   const start = run.starts[i]!;
   const value = run.values[i]!;
   return [
-    text(periodText(run, start, zone)),
-    text(run.metric),
-    text(run.unit === "" ? "cost" : run.unit),
+    textCell(periodText(run, start, zone)),
+    textCell(run.metric),
+    textCell(run.unit === "" ? "cost" : run.unit),
     Number.isNaN(value) ? null : value,
-    text(run.currency),
-    text(instantText(start)),
+    textCell(run.currency),
+    textCell(instantText(start)),
   ];
 }
