@@ -27,23 +27,22 @@ export interface Answer {
 /** What the API gives out for the active meters of the account: consumption and costs. */
 export async function givenOut(client: Client, years: readonly number[]): Promise<Held> {
   const held: Held = new Map();
+  const period = years.join("+");
   for await (const { _id, metrics, timezone } of client.list("GET /meters", { query: { box: "active" } })) {
     const meter = { id: _id, timezone };
-    for (const year of years) {
-      for (const granularity of granularities) {
-        if (metrics.length === 0) continue;
-        const path = { id: _id, granularity, period: String(year) };
-        const query = { metrics };
-        const answers = await client.call("GET /consumptions/{id}/{granularity}/{period}", { path, query });
-        keep(held, answers as unknown as Answer[], { meter, granularity, prefix: "" });
-      }
-      const query = { metrics: costs };
-      const answers = await client.call("GET /costs/{id}/month/{period}", {
-        path: { id: _id, period: String(year) },
-        query,
+    for (const granularity of metrics.length === 0 ? [] : granularities) {
+      const path = { id: _id, granularity, period };
+      const answers = await client.call("GET /consumptions/{id}/{granularity}/{period}", {
+        path,
+        query: { metrics },
       });
-      keep(held, answers as unknown as Answer[], { meter, granularity: "month", prefix: "cost_" });
+      keep(held, answers as unknown as Answer[], { meter, granularity, prefix: "" });
     }
+    const answers = await client.call("GET /costs/{id}/month/{period}", {
+      path: { id: _id, period },
+      query: { metrics: costs },
+    });
+    keep(held, answers as unknown as Answer[], { meter, granularity: "month", prefix: "cost_" });
   }
   return held;
 }

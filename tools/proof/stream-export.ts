@@ -186,7 +186,11 @@ class Proof {
 
   async #start(): Promise<void> {
     const words = ["demo", "--no-utility", "--data-dir", this.#dataDir, "--port", String(this.#port)];
-    const env = { METERTREE_RATE_PER_SECOND: "0", METERTREE_EGRESS_ALLOW: "127.0.0.0/8" };
+    const env = {
+      METERTREE_RATE_PER_SECOND: "0",
+      METERTREE_VALUES_MAX: "1000000",
+      METERTREE_EGRESS_ALLOW: "127.0.0.0/8",
+    };
     this.#server = await server(words, { env });
     if (Number(new URL(this.#server.url).port) !== this.#port)
       throw new Error(`port ${this.#port} was taken`);

@@ -79,13 +79,11 @@ async function foundOf(
 ): Promise<Held> {
   const { granularity, metric } = line;
   const held: Held = new Map();
-  for (const year of years) {
-    const answers = await client.call("GET /consumptions/{id}/{granularity}/{period}", {
-      path: { id, granularity, period: String(year) },
-      query: { metrics: [metric] },
-    });
-    keep(held, answers as unknown as Answer[], { meter: { id, timezone: zone }, granularity, prefix: "" });
-  }
+  const answers = await client.call("GET /consumptions/{id}/{granularity}/{period}", {
+    path: { id, granularity, period: years.join("+") },
+    query: { metrics: [metric] },
+  });
+  keep(held, answers as unknown as Answer[], { meter: { id, timezone: zone }, granularity, prefix: "" });
   return held;
 }
 
