@@ -25,12 +25,13 @@ const subaccountCount = 200;
 const nodeCount = 10_000;
 const levels = 12;
 
-interface Place {
+export interface Place {
   db: Db;
   stop(): Promise<void>;
 }
 
-async function openPlace(url: string | undefined): Promise<Place> {
+/** A database of the bench's own: embedded, or one on the server at `url`. */
+export async function openPlace(url: string | undefined): Promise<Place> {
   const folder = new URL("../server/migrations/", import.meta.url);
   const options = { connectionsMax: 4, statementTimeoutMs: 600_000, applicationName: "bench" };
   if (url === undefined) {

@@ -4,13 +4,14 @@
  *
  * `--meters N` for a smaller run, `--store`, `--http` or `--streams` for one part. `--lists` measures pages of meters instead, at
  * 100,000 meters and 10,000 tree nodes: `--rounds N` each, on the server of `--url` when given. `--codec` measures
- * packing alone, `--collection` the way from a connection to its first values.
+ * packing alone, `--collection` the way from a connection to its first values, `--schedule` that of 50,000 connections.
  */
 import { parseArgs } from "node:util";
 import { collection } from "./collection.ts";
 import { http } from "./http.ts";
 import { lists } from "./lists.ts";
 import { comparison, type PeerTable, peers } from "./peers.ts";
+import { schedule } from "./schedule.ts";
 import { corrections, deliveries, load, type Row, reads } from "./store.ts";
 import { streams } from "./streams.ts";
 import { openWorld, yearOf } from "./world.ts";
@@ -26,6 +27,7 @@ const { values: flags } = parseArgs({
     lists: { type: "boolean" },
     codec: { type: "boolean" },
     collection: { type: "boolean" },
+    schedule: { type: "boolean" },
     rounds: { type: "string", default: "15" },
     url: { type: "string" },
   },
@@ -33,6 +35,7 @@ const { values: flags } = parseArgs({
 
 if (flags.codec === true) await import("./codec.ts");
 else if (flags.collection === true) print("Collection", await collection());
+else if (flags.schedule === true) await schedule({ url: flags.url });
 else if (flags.lists === true) await lists({ rounds: Number(flags.rounds), url: flags.url });
 else await values();
 

@@ -265,7 +265,7 @@ async function addConnections(api: TestApi, party: Party): Promise<void> {
   const refusing = scriptedConnector({
     // biome-ignore lint/correctness/useYield: it never comes to that
     async *discover() {
-      throw new ProviderFailure("consent", `${canary} has no consent`, { page: `${canary} page` });
+      throw new ProviderFailure("credentials", `${canary} is refused`, { page: `${canary} page` });
     },
   });
   const collector = makeCollector(api.deps, [refusing]);
@@ -278,6 +278,10 @@ async function addConnections(api: TestApi, party: Party): Promise<void> {
     insert into received_file (id, connection_id, sha256, place, name, bytes, status, received, problems)
     values (${ids.connection_file}, ${made._id}, ${Buffer.from(canary)}, ${`${canary}/in`}, ${canary}, 1, 'refused', now(),
             ${JSON.stringify([{ severity: "error", file: null, line: 1, field: null, message: canary }])}::jsonb)`);
+  // Long enough ago for the credentials to be tried again.
+  await api.db.run(
+    sql`update refused_credentials set at = at - interval '1 day' where account_id = ${party.account.id}`,
+  );
   await api.db.run(sql`
     update connection set code_prompt = '{"en": "Code?", "sv": "Kod?"}', code_until = now() + interval '99 years'
     where id = ${made._id}`);

@@ -1,4 +1,4 @@
-import { any, type Db, sql, type Tx } from "../platform/db.ts";
+import { any, type Db, type Sql, sql, type Tx } from "../platform/db.ts";
 import { newId } from "../platform/id.ts";
 import { type Connection, connectionColumns } from "./connection.ts";
 import type { Connector } from "./connector.ts";
@@ -21,19 +21,31 @@ export class LostConnection extends Error {
   }
 }
 
+export interface Claim {
+  /** Places of this process. */
+  free: number;
+  /** Places of it that one provider may still have: one that hangs must not hold up the others. */
+  freeOf?(provider: string): number;
+  now: number;
+}
+
 /**
- * Begins runs of connections that are due, the longest due first, at most `free`: no more of a provider at once, over
- * all processes, than it bears, and a single one while it is away. A run whose worker died is due when its lease ends.
+ * Begins runs of connections that are due, at most `free`: no more of a provider at once, over all processes, than it
+ * bears, and a single one while it is away. Half of the places go to those that somebody waits for, when there are such;
+ * the others to the longest due. A run whose worker died is due when its lease ends.
  */
 export async function claimDue(
   db: Db,
   connectors: readonly Connector[],
-  { free, now }: { free: number; now: number },
+  { free, freeOf = () => free, now }: Claim,
 ): Promise<Claimed[]> {
   const claimed: Claimed[] = [];
-  for (const provider of await dueProviders(db, connectors, now)) {
-    const room = free - claimed.length;
-    if (room <= 0) break;
+  const due = await dueProviders(db, connectors, now);
+  for (const [i, provider] of due.entries()) {
+    // Each provider that is due gets its share before one gets more.
+    const share = Math.ceil((free - claimed.length) / (due.length - i));
+    const room = Math.min(share, freeOf(provider.name));
+    if (room <= 0) continue;
     claimed.push(...(await db.transaction((tx) => claimOf(tx, provider, { room, now }))));
   }
   return claimed;
@@ -67,12 +79,20 @@ async function claimOf(
     select count(*) as running from connection
     where provider = ${name} and run_id is not null and next_run > ${at}`);
   const bears = state.failures >= failuresToClose ? 1 : limits.atOnce;
-  const rows = await tx.rows<Connection>(sql`
-    select ${connectionColumns} from connection c
-    where c.provider = ${name} and c.next_run <= ${at}
-    order by c.next_run limit ${Math.max(0, Math.min(room, bears - running))} for no key update skip locked`);
+  const places = Math.max(0, Math.min(room, bears - running));
+  const due = (also: Sql, most: number) =>
+    tx.rows<Connection>(sql`
+      select ${connectionColumns} from connection c
+      where c.provider = ${name} and c.next_run <= ${at} and ${also}
+      order by c.next_run limit ${most} for no key update skip locked`);
+  const waitedFor = await due(isWaitedFor, Math.ceil(places / 2));
+  const known = waitedFor.map(({ id }) => id);
+  const rows = [...waitedFor, ...(await due(sql`c.id <> all(${known}::text[])`, places - known.length))];
   return rows.length === 0 ? [] : begin(tx, rows, now);
 }
+
+/** Somebody looks at it now. Written as in the index. */
+const isWaitedFor = sql`c.next_reason in ('created', 'by_hand', 'credentials', 'activated')`;
 
 /** Writes the runs down. What a dead worker left is closed, and its run repeated. */
 async function begin(tx: Tx, rows: readonly Connection[], now: number): Promise<Claimed[]> {

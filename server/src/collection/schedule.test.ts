@@ -61,10 +61,25 @@ test("what does not come is asked for less and less often", () => {
   expect(pauses[2]).toBeGreaterThan(23);
 });
 
-test("lateness comes near to what is seen, tries earlier, and stays within two months", () => {
+test("lateness is learned within weeks: each time a little earlier, until it was too early", () => {
+  const published = 10 * hour;
   let lateness = 36 * hour;
-  for (let n = 0; n < 40; n++) lateness = learnedLateness(lateness, 10 * hour);
-  expect(lateness / hour).toBeCloseTo(9.5, 1);
+  const seen: number[] = [];
+  for (let n = 0; n < 60; n++) {
+    // Asked when it is expected, and every hour until it is there.
+    let at = lateness;
+    while (at < published) at += hour;
+    seen.push(at / hour);
+    lateness = learnedLateness(lateness, at);
+  }
+  expect(seen[0]).toBe(36);
+  for (const hours of seen.slice(20)) expect(hours).toBeLessThan(11.5);
+});
+
+test("lateness comes down at once when values were found early, up by hours only, and stays within two months", () => {
+  expect(learnedLateness(36 * hour, 10 * hour)).toBe(23 * hour);
+  expect(learnedLateness(10 * hour, 20 * day)).toBe(16 * hour);
+  expect(learnedLateness(10 * hour, 14 * hour)).toBe(12 * hour);
   fc.assert(
     fc.property(fc.nat(1e10), fc.nat(1e10), (before, seen) => {
       const learned = learnedLateness(before, seen);

@@ -12,6 +12,8 @@ const day = 24 * hour;
 const pausesMs = [5 * minute, 15 * minute, hour, 3 * hour, 6 * hour];
 /** A provider that asks for a longer pause is not believed. */
 const retryAfterMsMax = day;
+/** A run begins up to so much after it is due, and has seen its values on time all the same. */
+const onTimeMs = 20 * minute;
 /** Nothing is asked more often than this by itself. */
 const pauseMsMin = 15 * minute;
 /** A connection is looked at least so often: corrections, new meters. */
@@ -87,7 +89,15 @@ export function nextRun(series: readonly Progress[], { id, now }: { id: string; 
   return Math.ceil(Math.max(soonest + spreadMs, now + pauseMsMin));
 }
 
-/** What a run learned about lateness: a fifth of what it saw, and it tries a little earlier each time. */
+/**
+ * What a run learned about lateness. Values that were there when they were expected may have been there for long: the
+ * next time is a fourteenth earlier. Those that were not go half of the way to when they came, and no further than six
+ * hours: a provider that was away for days has not changed its habits.
+ */
 export function learnedLateness(before: number, seen: number): number {
-  return Math.max(0, Math.min(0.8 * before + 0.2 * seen * 0.95, 62 * day));
+  const learned =
+    seen <= before + onTimeMs
+      ? Math.min(before * (13 / 14), (before + seen) / 2)
+      : before + Math.min((seen - before) / 2, 6 * hour);
+  return Math.max(0, Math.min(learned, 62 * day));
 }

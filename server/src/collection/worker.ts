@@ -20,7 +20,9 @@ export interface Collector {
 }
 
 /** Runs at once in one process: they mostly wait for providers. */
-const atOnce = 32;
+const atOnce = 64;
+/** And of one provider, so that some that hang leave places to the others. */
+const atOnceOfProvider = 16;
 const pollMs = 500;
 const activatedAtOnce = 500;
 
@@ -29,6 +31,8 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
   const browsers = makeBrowsers(deps.settings.browser, deps.clock.now);
+  const places = new Map<string, number>();
+  const held = (provider: string) => places.get(provider) ?? 0;
   const byName = new Map(connectors.map((connector) => [connector.name, connector]));
   const idle = async () => {
     while (running.size > 0) await Promise.all(running);
@@ -38,9 +42,12 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
       await wakeActivated(deps.db, deps.clock.now());
       const free = atOnce - running.size;
       if (free <= 0 || stopping.signal.aborted) return 0;
-      const claimed = await claimDue(deps.db, connectors, { free, now: deps.clock.now() });
+      const freeOf = (provider: string) => atOnceOfProvider - held(provider);
+      const claimed = await claimDue(deps.db, connectors, { free, freeOf, now: deps.clock.now() });
       for (const each of claimed) {
-        const connector = byName.get(each.provider)!;
+        const { provider } = each;
+        const connector = byName.get(provider)!;
+        places.set(provider, held(provider) + 1);
         const run = runConnection(deps, { connector, claimed: each, browsers }, stopping.signal)
           .catch((error: unknown) => {
             // Its lease ends, and then it is repeated.
@@ -49,7 +56,10 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
               "a run ended without a word",
             );
           })
-          .finally(() => running.delete(run));
+          .finally(() => {
+            places.set(provider, held(provider) - 1);
+            running.delete(run);
+          });
         running.add(run);
       }
       return claimed.length;
