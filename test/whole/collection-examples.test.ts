@@ -32,14 +32,15 @@ async function newToken(username: string, scopes: string): Promise<string> {
   return (await metertreeJson(words)).token;
 }
 
-function run(example: string, token: string): Promise<{ stdout: string }> {
+function run(program: string, token: string): Promise<{ stdout: string }> {
   const env = {
     ...process.env,
     METERTREE_URL: running.url,
     METERTREE_TOKEN: token,
     UTILITY_URL: utility.url,
   };
-  return promisify(execFile)("sh", [`examples/${example}/collect.sh`], { env, timeout: 150_000 });
+  const shell = program.endsWith(".ts") ? process.execPath : "sh";
+  return promisify(execFile)(shell, [`examples/${program}`], { env, timeout: 150_000 });
 }
 
 const hasPrograms = ["curl", "jq"].every((program) => {
@@ -51,13 +52,26 @@ const hasPrograms = ["curl", "jq"].every((program) => {
   }
 });
 
+test("the typed client does the same as the shell", async () => {
+  const scopes = "basic,write_accounts,write_trees,write_meters,collection";
+  const token = await newToken("typed@example.test", scopes);
+  const { stdout } = await run("property-manager/collect.ts", token);
+  expect(stdout).toMatch(/^P-2: collecting$/m);
+  expect(stdout).toMatch(/^accepted: 14, placed in a tree: 14$/m);
+  expect(stdout).toMatch(/^meters below the portfolio, .*\n {2}14$/m);
+  const again = await run("property-manager/collect.ts", token);
+  expect(again.stdout).toMatch(/^accepted: 0, placed in a tree: 0$/m);
+  expect(again.stdout.split("\n").slice(-18)).toEqual(stdout.split("\n").slice(-18));
+  await expect(run("property-manager/collect.ts", "wrong")).rejects.toMatchObject({ code: 1 });
+});
+
 describe.runIf(hasPrograms)("examples of collection", () => {
   test("property manager: the meters of each customer, and those of the portfolio", async () => {
     const token = await newToken(
       "pm@example.test",
       "basic,write_accounts,write_trees,write_meters,collection",
     );
-    const { stdout } = await run("property-manager", token);
+    const { stdout } = await run("property-manager/collect.sh", token);
     expect(stdout).toMatch(/^structure: property_manager$/m);
     expect(stdout).toMatch(/^P-1: collecting$/m);
     // One of P-1 produces: the first rule has taken it already when it was found.
@@ -74,7 +88,7 @@ describe.runIf(hasPrograms)("examples of collection", () => {
     expect(days.length).toBeGreaterThanOrEqual(20);
     expect(days.every((kWh) => kWh > 0)).toBe(true);
 
-    const again = await run("property-manager", token);
+    const again = await run("property-manager/collect.sh", token);
     expect(again.stdout).toMatch(/^accepted: 0, placed in a tree: 0$/m);
     expect(await meters({})).toBe(15);
     expect((await client.page("GET /connections")).count).toBe(2);
@@ -83,7 +97,7 @@ describe.runIf(hasPrograms)("examples of collection", () => {
 
   test("classic: meters without a customer, in buildings with ids of their own", async () => {
     const token = await newToken("classic@example.test", "basic,write_trees,write_meters,collection");
-    const { stdout } = await run("classic", token);
+    const { stdout } = await run("classic/collect.sh", token);
     expect(stdout).toMatch(/^structure: classic$/m);
     expect(stdout).toMatch(/^accepted: 4, placed in a tree: 4$/m);
     const client = new Client({ url: running.url, token });
@@ -103,7 +117,7 @@ describe.runIf(hasPrograms)("examples of collection", () => {
         expect(assigner).toBeNull();
       }
     }
-    await run("classic", token);
+    await run("classic/collect.sh", token);
     expect((await client.page("GET /meters")).count).toBe(4);
     expect((await client.page("GET /trees")).count).toBe(5);
   });
@@ -113,7 +127,7 @@ describe.runIf(hasPrograms)("examples of collection", () => {
     const client = new Client({ url: running.url, token });
     const credentials = { url: utility.url, username: "changed", password: "demo" };
     await client.call("POST /connections", { body: { provider: "demo-http", name: "Estate", credentials } });
-    await expect(run("classic", token)).rejects.toMatchObject({
+    await expect(run("classic/collect.sh", token)).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining("credentials_refused: The provider refuses the credentials."),
     });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,7 +16,10 @@ const dataDir = mkdtempSync(join(tmpdir(), "mt-demo-"));
 let t: TestApi;
 let access: DemoAccess;
 
+const ofBefore = join(dataDir, "demo-utility.json");
+
 beforeAll(async () => {
+  writeFileSync(ofBefore, "{}");
   t = await testApi({ endpoints, authenticate, settings: { dataDir } });
   t.clock.set(Date.UTC(2026, 10, 23, 9));
   access = await fillDemo(t.deps);
@@ -77,6 +80,10 @@ test("a correction left revisions, and the bills are there", async () => {
   expect(JSON.stringify(data)).toContain("demo values");
   const bills = await get(`/costs/${corrected._id}/month/${access.year}`);
   expect(JSON.stringify(bills.data)).toContain("SEK");
+});
+
+test("a demo that begins anew knows nothing of the utility of another one", () => {
+  expect(existsSync(ofBefore)).toBe(false);
 });
 
 test("a second start changes nothing, and the login is for the owner of the folder alone", async () => {

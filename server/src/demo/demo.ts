@@ -23,6 +23,7 @@ import { demoInvoices, isBilledBy, monthsBilled, monthsOf } from "./demo-invoice
 import type { InvoiceToPrint } from "./invoice.ts";
 import { addGridModel } from "./price-model.ts";
 import { printInvoice } from "./print-invoice.ts";
+import { forgetUtility } from "./utility.ts";
 import { type DemoValues, demoValues } from "./values.ts";
 import { type Building, type Customer, type DemoMeter, demoCustomers } from "./world.ts";
 
@@ -63,6 +64,7 @@ export async function fillDemo(deps: Deps): Promise<DemoAccess> {
       "The demo needs an empty database, and this one holds accounts. Use another --data-dir or DATABASE_URL.",
     );
   }
+  forgetUtility(settings.dataDir);
   return db.transaction(async (tx) => {
     const access = await fill(tx, deps);
     // Before the commit: an account without a known password would be no use.

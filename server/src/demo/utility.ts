@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -95,6 +95,11 @@ export async function startUtility(options: UtilityOptions): Promise<DemoUtility
     },
   };
   return utility;
+}
+
+/** Forgets the utility of an earlier demo in this folder: its customers are not those of the database that is filled now. */
+export function forgetUtility(dataDir: string): void {
+  rmSync(join(dataDir, fileName), { force: true });
 }
 
 const urlOf = (port: number) => `http://127.0.0.1:${port}`;
