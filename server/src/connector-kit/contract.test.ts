@@ -182,7 +182,7 @@ test("a grade is reached with all that is below it", () => {
   const quality = (open: CriterionName[]): Quality => {
     const names = Object.keys(criteria) as CriterionName[];
     const answers = names.map((name) => [name, open.includes(name) ? { todo: "later" } : "done"]);
-    return { criteria: Object.fromEntries(answers), failures_without_case: {} };
+    return { criteria: Object.fromEntries(answers), failures_without_case: {}, optional_parts: {} };
   };
   expect(gradeOf(quality([]))).toBe("proven");
   expect(gradeOf(quality(["revoke"]))).toBe("reliable");

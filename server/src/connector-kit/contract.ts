@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Connector, failureKinds, languages, markOf, wordsOf } from "../collection/connector.ts";
 import { type ConnectorCase, caseNames, readCase } from "./case-file.ts";
+import { checkMutants } from "./check-mutants.ts";
 import { playCase } from "./play.ts";
 import { type Quality, readQuality } from "./quality.ts";
 
@@ -27,19 +28,45 @@ export async function checkConnector(connector: Connector, folder: string): Prom
     return [];
   });
   const cases: ConnectorCase[] = [];
+  const right: ConnectorCase[] = [];
   for (const name of caseNames(folder)) {
     const problems: string[] = [];
     try {
       const each = readCase(folder, name);
       cases.push(each);
       problems.push(...secretProblems(connector, each), ...(await playCase(connector, each)).problems);
+      if (problems.length === 0) right.push(each);
     } catch (error) {
       problems.push((error as Error).message);
     }
     checks.push({ name: `case ${name}`, problems });
   }
+  if (quality !== undefined) checks.push(await mutantCheck(connector, right, quality));
   add("cases of everything", () => (quality === undefined ? [] : coverageProblems(cases, quality)));
   return checks;
+}
+
+const mutantsShown = 20;
+
+/** Answers as they might be tomorrow: they are read rightly, or not at all. */
+async function mutantCheck(
+  connector: Connector,
+  cases: readonly ConnectorCase[],
+  { optional_parts }: Quality,
+): Promise<Check> {
+  const optionalParts = new Set(Object.keys(optional_parts));
+  const unseen = new Set(optionalParts);
+  const problems: string[] = [];
+  let count = 0;
+  for (const each of cases) {
+    const checked = await checkMutants(connector, each, { optionalParts });
+    count += checked.count;
+    problems.push(...checked.problems.map((problem) => `case ${each.name}: ${problem}`));
+    for (const part of checked.parts) unseen.delete(part);
+  }
+  problems.splice(mutantsShown);
+  for (const part of unseen) problems.push(`no case has the optional part ${part}`);
+  return { name: `changed answers (${count})`, problems };
 }
 
 function told(work: () => string[]): string[] {

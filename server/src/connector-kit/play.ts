@@ -12,7 +12,7 @@ import {
 } from "../collection/connector.ts";
 import type { Reach } from "../platform/transfer/call.ts";
 import type { ConnectorCase, Expected } from "./case-file.ts";
-import { playerOf } from "./player.ts";
+import { type Player, playerOf } from "./player.ts";
 
 /** What a run came to, as a case writes it down. */
 export interface Told extends Expected {
@@ -34,9 +34,31 @@ export interface Played {
  * the network. Never throws because of what the connector does.
  */
 export async function playCase(connector: Connector, played: ConnectorCase): Promise<Played> {
-  const settings = connector.settings.parse(played.settings);
   const player = playerOf(played);
-  const scrubber = makeScrubber(secretsIn(connector, settings));
+  const run = await runCase(connector, played, player);
+  const { told, failure, codesLeft } = run;
+  const problems = [...player.complaints(), ...differences(told, played.expected)];
+  if (codesLeft > 0) problems.push(`codes of the case that were never asked for: ${codesLeft}`);
+  problems.push(...leaks(connector, played.settings, run));
+  return { told, failure, problems };
+}
+
+/** A run of a case, and what was shown of it on the way. */
+export interface CaseRun {
+  told: Told;
+  failure: ProviderFailure | undefined;
+  trace: TraceLine[];
+  steps: string[];
+  codesLeft: number;
+}
+
+/** Runs a case against a player, without looking at what it should come to. */
+export async function runCase(
+  connector: Connector,
+  played: ConnectorCase,
+  { egress }: Pick<Player, "egress">,
+): Promise<CaseRun> {
+  const settings = connector.settings.parse(played.settings);
   const trace: TraceLine[] = [];
   const steps: string[] = [];
   const asked: string[] = [];
@@ -48,8 +70,8 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   const visit: Visit<Record<string, unknown>> = {
     settings,
     http: openHttp({
-      egress: player.egress,
-      scrubber,
+      egress,
+      scrubber: makeScrubber(secretsIn(connector, settings)),
       now: () => played.now,
       signal,
       slot: async () => undefined,
@@ -76,10 +98,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   const told: Told = { asked, memory: {} };
   const failure = await collectInto(told, { connector, visit, asking: { ...played, found: [] } });
   told.memory = Object.fromEntries(memory);
-  const problems = [...player.complaints(), ...differences(told, played.expected)];
-  if (codes.length > 0) problems.push(`codes of the case that were never asked for: ${codes.length}`);
-  problems.push(...leaks(connector, settings, { told, trace, steps, failure }));
-  return { told, failure, problems };
+  return { told, failure, trace, steps, codesLeft: codes.length };
 }
 
 /** What cases record is HTTP. */
@@ -211,17 +230,7 @@ function differences(told: Told, expected: Expected): string[] {
 function leaks(
   connector: Connector,
   settings: Record<string, unknown>,
-  {
-    told,
-    trace,
-    steps,
-    failure,
-  }: {
-    told: Told;
-    trace: readonly TraceLine[];
-    steps: readonly string[];
-    failure: ProviderFailure | undefined;
-  },
+  { told, trace, steps, failure }: CaseRun,
 ): string[] {
   const scrubber = makeScrubber(secretsIn(connector, settings));
   const places = {

@@ -92,6 +92,8 @@ const qualityFile = z.strictObject({
   criteria: z.strictObject(Object.fromEntries(names.map((name) => [name, answer]))),
   /** Kinds of failure that no case shows, and why. */
   failures_without_case: z.partialRecord(z.enum(failureKinds), because).default({}),
+  /** Members of the provider's JSON that it may leave out, by their path without places in lists, and what that means. */
+  optional_parts: z.record(z.string(), because).default({}),
   /** Why there are no cases of meters found and values delivered. */
   no_recorded_talk: because.optional(),
 });
@@ -100,6 +102,7 @@ const qualityFile = z.strictObject({
 export interface Quality {
   criteria: Record<CriterionName, "done" | { todo: string } | { exempt: string }>;
   failures_without_case: Partial<Record<FailureKind, string>>;
+  optional_parts: Record<string, string>;
   no_recorded_talk?: string | undefined;
 }
 
