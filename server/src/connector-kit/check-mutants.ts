@@ -29,6 +29,7 @@ export async function checkMutants(
 ): Promise<MutantsChecked> {
   const checked: MutantsChecked = { count: 0, problems: [], parts: new Set() };
   if (played.expected.failure !== undefined) return checked;
+  const expected = valuesOf(played.expected);
   const kinds = new Map<string, number>();
   for (const [at, { request, response }] of played.talk.entries()) {
     if (response === "none" || response.status !== 200) continue;
@@ -43,7 +44,10 @@ export async function checkMutants(
       const talk = played.talk.with(at, { request, response: changed });
       const { told } = await runCase(connector, played, playerOf({ talk, order: "any", knowsNot: true }));
       checked.count++;
-      const wrong = wrongIn(told, played.expected, mutant);
+      const wrong = wrongIn(told, played.expected, {
+        ...mutant,
+        hasValues: hasValues(response.body, expected),
+      });
       if (wrong !== undefined) checked.problems.push(`${request.url}: ${mutant.what}: ${wrong}`);
     }
   }
@@ -52,19 +56,40 @@ export async function checkMutants(
 
 type Values = Map<string, string>;
 
+/** Does an answer hold values that were delivered? Then its unit is theirs. */
+function hasValues(body: Buffer, expected: Values): boolean {
+  const text = body.toString("utf8");
+  const numbers = [...expected.values()]
+    .map((line) => line.split(" | ")[0]!)
+    .filter((number) => number.length > 2);
+  return numbers.some((number) => text.includes(number) || text.includes(number.replace(".", ",")));
+}
+
 /** What is wrong with a run of a mutant; `undefined` when nothing is. */
 function wrongIn(
   told: Told,
   expected: ConnectorCase["expected"],
-  { isShorter = false }: Mutant,
+  { isShorter = false, factor, hasValues }: Mutant & { hasValues: boolean },
 ): string | undefined {
   const { failure } = told;
   const isTold = failure !== undefined;
   if (isTold && failure.kind !== "changed") return `ends in ${failure.kind}: ${failure.message}`;
   const mayMiss = isTold || isShorter;
+  const right = valuesOf(expected);
+  const isConverted = factor !== undefined && hasValues && !isTold;
   return (
     wrongMeters(told.found ?? [], expected.found ?? [], mayMiss) ??
-    wrongValues(valuesOf(told), valuesOf(expected), mayMiss)
+    wrongValues(valuesOf(told), isConverted ? converted(right, factor) : right, mayMiss)
+  );
+}
+
+function converted(values: Values, factor: number): Values {
+  return new Map(
+    [...values].map(([place, line]) => {
+      const [value, quality] = line.split(" | ");
+      const number = Number((Number(value) * factor).toPrecision(12));
+      return [place, value === "none" ? line : `${number} | ${quality}`];
+    }),
   );
 }
 

@@ -7,6 +7,8 @@ export interface Mutant {
   body: string;
   /** Rows may be missing without a trace: then less comes, and nothing that is wrong. */
   isShorter?: boolean;
+  /** The unit is another: values are so many times as much. */
+  factor?: number;
   /** The member of JSON that is not there any more. */
   gone?: string;
 }
@@ -36,10 +38,10 @@ const translations: readonly (readonly [string, string])[] = [
   ["Benämning", "Betegnelse"],
   ["Mätning", "Måling"],
 ];
-const units: readonly (readonly [RegExp, string])[] = [
-  [/\bkWh\b/gi, "MWh"],
-  [/\bKWT\b/g, "MAW"],
-  [/\bm3\b/g, "liter"],
+/** Units that come instead of others, and what a value must be multiplied by then. */
+const units: readonly { unit: RegExp; other: string; factor: number }[] = [
+  { unit: /\bkWh\b/gi, other: "MWh", factor: 1000 },
+  { unit: /\bm3\b/g, other: "liter", factor: 0.001 },
 ];
 
 /** What is shown to people may come in another language. */
@@ -50,8 +52,8 @@ function* translated(text: string): Generator<Mutant> {
 
 /** What can happen to every text: other units, an end in the middle. */
 function* anyMutants(text: string): Generator<Mutant> {
-  for (const [unit, other] of units) {
-    yield* changedOnly(text, { what: `${unit.source} is ${other}`, body: text.replace(unit, other) });
+  for (const { unit, other, factor } of units) {
+    yield* changedOnly(text, { what: `${unit.source} is ${other}`, body: text.replace(unit, other), factor });
   }
   for (const part of [0, 0.25, 0.5, 0.75, 0.95]) {
     const body = text.slice(0, Math.floor(text.length * part));
@@ -113,7 +115,7 @@ function* tableMutants({ head, rows, write }: Table, name: string): Generator<Mu
       (cell) => cell.replace(/^(-?\d+)([.,])(\d+)$/, (_, a, mark, b) => a + (mark === "," ? "." : ",") + b),
     ],
     ["one decimal less", (cell) => cell.replace(/^(-?\d+[.,]\d+)\d$/, "$1")],
-    ["thousands are grouped", (cell) => cell.replace(/^(-?\d)(\d*[.,]\d+)$/, "$1 00$2")],
+    ["the unit stands behind", (cell) => cell.replace(/^-?\d+[.,]\d+$/, "$& kWh")],
   ];
   for (const [what, work] of decimals) {
     const body = write(

@@ -111,11 +111,13 @@ function readMeter(page: string, id: string, customer: { name: string; number: s
   const kind = kinds[measures];
   if (kind === undefined) throw changed(`unknown kind of meter: ${measures}`, page);
   const { metric, ...shown } = kind;
-  const granularities = [...page.matchAll(/<form method="get" action="[^"]*">.*?<\/form>/gs)].map(([form]) => {
-    const resolution = /<input type="hidden" name="resolution" value="(hour|15min)">/.exec(form)?.[1];
-    if (resolution === "hour" || resolution === "15min") return resolution;
-    throw changed("a form for files of an unknown resolution", page);
-  });
+  const granularities = [...page.matchAll(/<form method="get" action="[^"]*">.*?<\/form>/gs)].map(
+    ([form]) => {
+      const resolution = /<input type="hidden" name="resolution" value="(hour|15min)">/.exec(form)?.[1];
+      if (resolution === "hour" || resolution === "15min") return resolution;
+      throw changed("a form for files of an unknown resolution", page);
+    },
+  );
   if (!page.includes(`<a href="/meters/${id}/months.json">`)) throw changed("no months to download", page);
   const ean = facts.get("Anläggnings-id")!;
   if (!/^\d{18}$/.test(ean)) throw changed(`no number of a metering point: ${ean}`, page);
