@@ -5,6 +5,7 @@ import { demoHttp } from "./demo-http/connector.ts";
 import { eloverblik } from "./eloverblik/connector.ts";
 import { elvia } from "./elvia/connector.ts";
 import { fileDropFtp } from "./file-drop-ftp/connector.ts";
+import { fileDropMail } from "./file-drop-mail/connector.ts";
 import { fileDropS3 } from "./file-drop-s3/connector.ts";
 import { fileDropSftp } from "./file-drop-sftp/connector.ts";
 import { n3rgy } from "./n3rgy/connector.ts";
@@ -24,4 +25,5 @@ export const connectors: readonly Connector[] = [
   fileDropFtp,
   fileDropSftp,
   fileDropS3,
+  fileDropMail,
 ];
