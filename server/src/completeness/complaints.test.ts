@@ -202,6 +202,10 @@ describe("people complain", () => {
       meter: { _id: copies.get(friend.id), root_id: meter.id },
     });
     expect(await flags()).toEqual([false, false, true]);
+    const other = await newAccount(api.deps);
+    const wish = { _id: copies.get(friend.id), holder: other.id };
+    await ask(friend, "POST", "/meters/many/share_with", [wish]);
+    expect(await ask(other, "GET", "/meters")).toMatchObject([{ has_active_complaints: false }]);
     const own = await ask(owner, "POST", "/complaints", {
       ...body,
       meter: meter.id,

@@ -126,7 +126,8 @@ async function copySome(tx: Tx, sharing: Sharing): Promise<Copy[]> {
     select distinct on (p.root_id) new.id, p.root_id, p.id, ${to}, p.root_holder_id, p.holder_id, ${generation},
       ${level}, case when ${sharing.bySelf} then p.box else 'inbox' end, ${sharing.bySelf}, p.name, p.address,
       ${at}::timestamptz, ${at}::timestamptz, p.part, p.ean, p.channel, p.type, p.timezone, p.representation,
-      p.location, p.metrics, p.expected_granularity, p.readings_blocked, p.has_active_complaints, p.open_channel_ids,
+      p.location, p.metrics, p.expected_granularity, p.readings_blocked,
+      (select root.has_active_complaints from meter root where root.id = p.root_id), p.open_channel_ids,
       split_part(p.search, ${"\u0004"}, 1) || ${"\u0004\u0005"}
     from unnest(${parents}::text[], ${parents.map(() => newId(now))}::text[]) as new (parent_id, id)
     join meter p on p.id = new.parent_id
