@@ -3,7 +3,7 @@ import { collectionEndpoints } from "./collection/api.ts";
 import { tidyCollectionJob } from "./collection/collection.ts";
 import type { Connector } from "./collection/connector.ts";
 import { completenessEndpoints } from "./completeness/api.ts";
-import { checkCompletenessJob } from "./completeness/completeness.ts";
+import { checkCompletenessJob, mailMissingJob } from "./completeness/completeness.ts";
 import { connectors } from "./connectors/all.ts";
 import { erasureEndpoints } from "./erasure/api.ts";
 import { eraseAccountJob } from "./erasure/erasure.ts";
@@ -58,4 +58,5 @@ export const jobKinds: readonly JobKind[] = [
   ...exportJobs,
   tidyCollectionJob,
   checkCompletenessJob,
+  mailMissingJob,
 ];

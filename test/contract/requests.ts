@@ -194,6 +194,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   "GET /complaint_cases": (idAt) => ({
     query: `account._id=${idAt("account._id")}&connection._id=${idAt("connection._id")}`,
   }),
+  "PUT /completeness/mail": () => ({ body: { enabled: true } }),
   "POST /complaint_cases": (idAt) => ({ body: { complaints: [idAt("complaints")], title: fresh("Case ") } }),
   "POST /accounts/:id/structure": () => ({ body: { structure: "classic" } }),
   "POST /inbox_rules": (idAt) => ({ body: inboxRule(idAt) }),

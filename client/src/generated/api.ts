@@ -604,4 +604,10 @@ export interface Operations {
   /** Closes a case and its complaints, whether the values are there or not. */
   "PUT /complaint_cases/{id}/close": { kind: "one"; path: { id: string }; query: Record<string, never>; body: { text?: string | null } | undefined;
     data: { _id: string; state: "open" | "closed"; origin: "check" | "person"; account: { _id: string; name: string; username: string | null } | null; connection: { _id: string } | null; title: string | null; text: string | null; complaints: { open: number; total: number }; opened: string; closed: string | null; closed_by: "check" | "person" | null } };
+  /** Is the account mailed what is missing of the last month? */
+  "GET /completeness/mail": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: undefined;
+    data: { enabled: boolean; to: string[]; possible: boolean } };
+  /** Says whether the account is mailed what is missing of the last month, on the 11th of each month. */
+  "PUT /completeness/mail": { kind: "one"; path: Record<string, never>; query: Record<string, never>; body: { enabled: boolean };
+    data: { enabled: boolean; to: string[]; possible: boolean } };
 }

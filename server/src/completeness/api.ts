@@ -3,6 +3,7 @@ import type { Endpoint } from "../platform/http/endpoint.ts";
 import { caseEndpoints } from "./case-api.ts";
 import { complaintEndpoints } from "./complaint-api.ts";
 import { lookEndpoints } from "./completeness-api.ts";
+import { mailEndpoints } from "./mail-api.ts";
 import { reportEndpoints } from "./report-api.ts";
 
 /** Every endpoint of completeness, for a server that knows these providers. */
@@ -11,4 +12,5 @@ export const completenessEndpoints = (connectors: readonly Connector[]): Endpoin
   ...lookEndpoints(connectors),
   ...complaintEndpoints(connectors),
   ...caseEndpoints(connectors),
+  ...mailEndpoints,
 ];

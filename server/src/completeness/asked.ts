@@ -15,7 +15,7 @@ import { metersBelow } from "../trees/trees.ts";
 import type { Look } from "./look.ts";
 
 /** Meters of one request at most. */
-const metersMax = 100_000;
+export const metersMax = 100_000;
 const nodesMax = 300;
 /** So many times the values that a request for values gives may be looked at: all meters together, and each series. */
 const looksPerValue = 200;
