@@ -3,6 +3,7 @@ import { stopwatch } from "../platform/pause.ts";
 import { type Http, type HttpAnswer, type HttpRequest, ProviderFailure } from "./connector.ts";
 import { type Cookies, cookieJar } from "./cookies.ts";
 import { type Scrubber, shownAddress } from "./scrub.ts";
+import { secretsOfAnswer, secretsOfRequest } from "./talk-secrets.ts";
 
 /** A request of a run, as its trace tells it: without headers, bodies and secrets. */
 export interface TraceLine {
@@ -52,6 +53,7 @@ export function openHttp(options: HttpOptions): Http {
       return address === null ? undefined : cookies.value(name, address);
     },
     async send(address, request = {}) {
+      options.scrubber.add(...secretsOfRequest(request));
       let hop = firstHop(address, request);
       const { redirectsMax = redirectsUsual } = request;
       for (let redirects = 0; ; redirects++) {
@@ -102,7 +104,7 @@ async function patiently(
     const headers = { "user-agent": userAgent, ...hop.headers, ...(cookie === "" ? {} : { cookie }) };
     const answer = await exchange({ ...hop, headers }, request, options);
     cookies.take(hop.url, answer.headers["set-cookie"]);
-    scrubber.add(...cookies.values());
+    scrubber.add(...cookies.values(), ...secretsOfAnswer(answer));
     if (request.anyStatus === true || wait === undefined || times === busyMax || !isBusy(answer))
       return answer;
     await wait(secondsOf(answer.headers["retry-after"], now()) ?? busySecondsFirst * 2 ** times);

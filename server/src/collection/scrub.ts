@@ -10,7 +10,10 @@ export interface Scrubber {
 /** Shorter values stand in every text, and hiding them would only tell where they are. */
 const charsMin = 3;
 /** Members of an address whose values are nobody's to read, whatever they are. */
-const secretName = /token|secret|passw|code|key|sess|sig|auth|otp|pin/i;
+const secretName = /token|secret|passw|code|key|sess|csrf|xsrf|sig|auth|otp|pin/i;
+
+/** Does a member of that name hold a secret? */
+export const isSecretName = (name: string): boolean => secretName.test(name);
 
 /** A scrubber that knows these values. */
 export function makeScrubber(values: readonly string[] = []): Scrubber {
@@ -102,7 +105,7 @@ export function shownAddress(address: string, scrubber: Scrubber): string {
   url.password = "";
   url.hash = "";
   for (const name of new Set(url.searchParams.keys())) {
-    if (secretName.test(name)) url.searchParams.set(name, mask);
+    if (isSecretName(name)) url.searchParams.set(name, mask);
   }
   return scrubber.scrub(url.href);
 }
