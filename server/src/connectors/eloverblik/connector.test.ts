@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ProviderWorld, providerWorld } from "../../../../test/harness/provider.ts";
-import { sql } from "../../platform/db.ts";
 import { eloverblikAt } from "./connector.ts";
 import { type EmulatedEloverblik, type EmulatedPoint, emulateEloverblik } from "./harness.ts";
 
@@ -27,7 +26,7 @@ afterAll(async () => {
   await provider.close();
 });
 beforeEach(async () => {
-  await world.api.db.run(sql`update connection set next_run = null`);
+  await world.rest();
   world.connector.historyDays = 60;
   count++;
   ids = Array.from({ length: 12 }, (_, i) => `5713131${String(count * 100 + i).padStart(11, "0")}`);

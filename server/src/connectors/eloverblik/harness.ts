@@ -18,6 +18,8 @@ export interface EmulatedPoint {
 
 /** Energinet's interface for customers on a real server, with the answers that its documentation describes. */
 export interface EmulatedEloverblik extends Emulator {
+  /** The time by its clock, epoch ms. */
+  now: number;
   /** The token that works, and that of a third party. */
   token: string;
   thirdPartyToken: string;
@@ -56,11 +58,13 @@ const jwt = (claims: object) =>
 
 /** Starts it; `now` is the time by its own clock, epoch ms. */
 export async function emulateEloverblik(now: number): Promise<EmulatedEloverblik> {
-  const issued = new Set<string>();
+  /** Data tokens, and when they end. */
+  const issued = new Map<string, number>();
   const dataToken = (): Told => {
     emulator.tokens++;
-    const token = jwt({ exp: now / 1000 + 86_400, tokenid: emulator.tokens });
-    issued.add(token);
+    const end = emulator.now + day;
+    const token = jwt({ exp: end / 1000, tokenid: emulator.tokens });
+    issued.set(token, end);
     return { json: { result: token } };
   };
   const server = await emulate((heard) => {
@@ -69,15 +73,16 @@ export async function emulateEloverblik(now: number): Promise<EmulatedEloverblik
     const path = heard.path.replace(/^\/(customer|thirdparty)api\/api\//, "");
     const good = isThird ? emulator.thirdPartyToken : emulator.token;
     if (path === "token") return bearer === good ? dataToken() : refused(401, 50001, "Token not valid");
-    if (!issued.has(bearer)) return { status: 401, text: "" };
+    if (!((issued.get(bearer) ?? 0) > emulator.now)) return { status: 401, text: "" };
     if (isThird && path.startsWith("authorization/")) return authorized(emulator, path);
     if (!isThird && path === "meteringpoints/meteringpoints") {
       return { json: { result: emulator.points.map(shown) } };
     }
-    return path.startsWith("meterdata/gettimeseries/") ? timeSeries(emulator, heard, now) : undefined;
+    return path.startsWith("meterdata/gettimeseries/") ? timeSeries(emulator, heard) : undefined;
   });
   const emulator: EmulatedEloverblik = {
     ...server,
+    now,
     token: jwt({ exp: now / 1000 + 300 * 86_400, tokenType: "CUSTOMERAPI_Refresh" }),
     thirdPartyToken: jwt({ exp: now / 1000 + 300 * 86_400, tokenType: "THIRDPARTYAPI_Refresh" }),
     points: [],
@@ -191,7 +196,7 @@ function whIn(
 const aggregations = { Quarter: "15min", Hour: "hour", Month: "month" } as const;
 const resolutions = { "15min": "PT15M", hour: "PT1H", month: "P1M" };
 
-function timeSeries(emulator: EmulatedEloverblik, { path, body }: Heard, now: number): Told {
+function timeSeries(emulator: EmulatedEloverblik, { path, body }: Heard): Told {
   const [from = "", to = "", aggregation = ""] = path.split("/").slice(-3);
   const granularity = aggregations[aggregation as keyof typeof aggregations];
   const [first, end] = [from, to].map((text) => Date.parse(`${text}T00:00:00Z`)) as [number, number];
@@ -200,10 +205,10 @@ function timeSeries(emulator: EmulatedEloverblik, { path, body }: Heard, now: nu
     return refused(400, 30005, "Invalid parameters");
   if (first >= end) return refused(400, 30001, "From date is greater than to date");
   if (end - first > 730 * day) return refused(400, 30014, "Number of days exceeded");
-  if (localToUtc(zone, end).utc > now) return refused(400, 30003, "To date is greater than today");
+  if (localToUtc(zone, end).utc > emulator.now) return refused(400, 30003, "To date is greater than today");
   if (ids.length > 10) return refused(429, 10004, "Maximum number of metering points exceeded");
   const bounds = { from: localToUtc(zone, first).utc, to: localToUtc(zone, end).utc };
-  const json = { result: ids.map((id) => result(emulator, id, { granularity, bounds, now })) };
+  const json = { result: ids.map((id) => result(emulator, id, { granularity, bounds })) };
   const text = JSON.stringify(json);
   return { text: emulator.distort?.(text) ?? text, headers: { "content-type": "application/json" } };
 }
@@ -211,10 +216,9 @@ function timeSeries(emulator: EmulatedEloverblik, { path, body }: Heard, now: nu
 interface Asked {
   granularity: "15min" | "hour" | "month";
   bounds: Bounds;
-  now: number;
 }
 
-function result(emulator: EmulatedEloverblik, id: string, { granularity, bounds, now }: Asked): object {
+function result(emulator: EmulatedEloverblik, id: string, { granularity, bounds }: Asked): object {
   const point = pointOf(emulator, id);
   const errorCode = point === undefined ? 30006 : (emulator.errors.get(id) ?? 10000);
   const about = { errorCode, errorText: errorCode === 10000 ? "NoError" : "Error", id, stackTrace: null };
@@ -228,7 +232,7 @@ function result(emulator: EmulatedEloverblik, id: string, { granularity, bounds,
     success: true,
     MyEnergyData_MarketDocument: {
       mRID: "80024a18-0001-ef00-b63f-84710c796700",
-      createdDateTime: new Date(now).toISOString(),
+      createdDateTime: new Date(emulator.now).toISOString(),
       "sender_MarketParticipant.name": "",
       "sender_MarketParticipant.mRID": { codingScheme: null, name: null },
       "period.timeInterval": interval(bounds.from, bounds.to),

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ProviderWorld, providerWorld } from "../../../../test/harness/provider.ts";
-import { sql } from "../../platform/db.ts";
 import { elviaAt } from "./connector.ts";
 import { type EmulatedElvia, emulateElvia } from "./harness.ts";
 
@@ -20,14 +19,15 @@ afterAll(async () => {
   await world.close();
   await provider.close();
 });
-/** Each test has metering points of its own: the account is the same. */
+/** Each test has metering points and a token of its own: the account is the same, and remembers what was refused. */
 let ids: string[] = [];
 let count = 0;
 beforeEach(async () => {
-  await world.api.db.run(sql`update connection set next_run = null`);
+  await world.rest();
   world.connector.historyDays = 60;
   count++;
   ids = Array.from({ length: 12 }, (_, i) => `7070575000${String(count * 100 + i).padStart(8, "0")}`);
+  provider.token = `token-${count}`;
   provider.mend();
   for (const each of [provider.corrections, provider.missing]) each.clear();
   provider.points = [{ id: ids[0]!, contract: { startTime: since } }];

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ProviderWorld, providerWorld } from "../../../../test/harness/provider.ts";
-import { sql } from "../../platform/db.ts";
 import { granuleEnd, granuleStarts } from "../../platform/time/granule.ts";
 import { openMeteoAt } from "./connector.ts";
 import { type EmulatedArchive, emulateArchive } from "./harness.ts";
@@ -25,7 +24,7 @@ afterAll(async () => {
 /** Each test has a place of its own: the account is the same. */
 let place = { latitude: 0, longitude: 18.07 };
 beforeEach(async () => {
-  await world.api.db.run(sql`update connection set next_run = null`);
+  await world.rest();
   world.connector.historyDays = 60;
   place = { ...place, latitude: place.latitude + 0.01 };
   archive.mend();
