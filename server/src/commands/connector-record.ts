@@ -13,6 +13,7 @@ export interface RecordWords {
   about?: string;
   days: string;
   meters: string;
+  invoices: string;
   zone: string;
   now?: string;
   hide: string[];
@@ -21,11 +22,13 @@ export interface RecordWords {
 
 /** Runs a connector against its provider, and writes what was said as a case. @returns the exit code */
 export async function recordConnector(connector: Connector, words: RecordWords): Promise<number> {
-  const { folderOf, recordCase } = await import("../connector-kit/connector-kit.ts");
+  const { folderOf, readQuality, recordCase } = await import("../connector-kit/connector-kit.ts");
   const { makeEgress } = await import("../platform/egress/egress.ts");
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(words.case)) {
     throw new Problem("invalid", "--case must be words in lower case with dashes between them.");
   }
+  const { no_recorded_talk: why } = readQuality(folderOf(connector.name));
+  if (why !== undefined) throw new Problem("invalid", `${connector.name} cannot be recorded: ${why}`);
   const egress = makeEgress({ allow: configOf({}, "commands").egressAllow });
   const terminal = makeTerminal();
   const stopping = new AbortController();
@@ -39,6 +42,7 @@ export async function recordConnector(connector: Connector, words: RecordWords):
       signal: stopping.signal,
       days: wholeNumber(words.days, "--days"),
       metersMax: wholeNumber(words.meters, "--meters"),
+      invoicesMax: wholeNumber(words.invoices, "--invoices", 0),
       zone: words.zone,
       connectorFolder: folderOf(connector.name),
       name: words.case,
@@ -48,9 +52,9 @@ export async function recordConnector(connector: Connector, words: RecordWords):
       askCode: terminal.askCode,
       show: (line) => console.log(line),
     });
-    const { meters, values, requests, failure, problems } = recorded;
+    const { meters, values, invoices, requests, failure, problems } = recorded;
     console.log(
-      `${requests} requests, ${meters} meters, ${values} values${failure ? `, ended by ${failure}` : ""}`,
+      `${requests} requests, ${meters} meters, ${values} values, ${invoices} invoices${failure ? `, ended by ${failure}` : ""}`,
     );
     for (const problem of problems) console.error(`not written: ${problem}`);
     if (problems.length > 0) return 1;
@@ -87,10 +91,10 @@ function instantOf(text: string | undefined): number | undefined {
   return at;
 }
 
-function wholeNumber(text: string, option: string): number {
+function wholeNumber(text: string, option: string, least = 1): number {
   const number = Number(text);
-  if (Number.isInteger(number) && number > 0) return number;
-  throw new Problem("invalid", `${option} must be a whole number above 0.`);
+  if (text.trim() !== "" && Number.isInteger(number) && number >= least) return number;
+  throw new Problem("invalid", `${option} must be a whole number from ${least} on.`);
 }
 
 /** Somebody at the terminal, or a file in the place of one: each line is a code. */

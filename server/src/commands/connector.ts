@@ -39,6 +39,7 @@ export function registerConnector(program: Command): void {
     .option("--about <text>", "what the case shows")
     .option("--days <number>", "days of values to ask for", "2")
     .option("--meters <number>", "meters to ask values of", "2")
+    .option("--invoices <number>", "invoices to fetch", "0")
     .option("--zone <zone>", "time zone of meters that say none", "UTC")
     .option("--now <time>", "time of the visit, where it is not that of this machine")
     .option(

@@ -24,6 +24,9 @@ const wantedInCase = z.strictObject({
 const expectedInCase = z.strictObject({
   found: z.array(z.record(z.string(), z.unknown())).optional(),
   deliveries: z.array(z.record(z.string(), z.unknown())).optional(),
+  invoices: z
+    .array(z.strictObject({ key: z.string(), fileName: z.string(), bytes: z.int(), sha256: z.string() }))
+    .optional(),
   failure: z
     .strictObject({
       kind: z.enum(failureKinds),
@@ -50,6 +53,8 @@ export const caseFile = z.strictObject({
   answered: z.array(z.string()).default([]),
   discover: z.boolean().default(false),
   wanted: z.array(wantedInCase).default([]),
+  /** Invoices are asked for; these keys are stored already. */
+  invoices: z.array(z.string()).optional(),
   /** `any`: requests may come in any order, as when several are sent at once. */
   order: z.enum(["as_recorded", "any"]).default("as_recorded"),
   expected: expectedInCase,

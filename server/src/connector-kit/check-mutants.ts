@@ -79,6 +79,7 @@ function wrongIn(
   const isConverted = factor !== undefined && hasValues && !isTold;
   return (
     wrongMeters(told.found ?? [], expected.found ?? [], mayMiss) ??
+    wrongInvoices(told.invoices ?? [], expected.invoices ?? [], mayMiss) ??
     wrongValues(valuesOf(told), isConverted ? converted(right, factor) : right, mayMiss)
   );
 }
@@ -115,6 +116,17 @@ function isShorter(words: unknown, right: unknown): boolean {
   if (typeof words !== "string" || typeof right !== "string") return false;
   const all = right.split(/[\s,]+/);
   return words.split(/[\s,]+/).every((word) => all.includes(word));
+}
+
+type Invoices = readonly { key: string }[];
+
+/** What stands in an invoice is read by others; here it counts that it is there. */
+function wrongInvoices(invoices: Invoices, expected: Invoices, mayMiss: boolean): string | undefined {
+  const known = new Set(expected.map(({ key }) => key));
+  const other = invoices.find(({ key }) => !known.has(key));
+  if (other !== undefined) return `an invoice ${other.key} that is not there`;
+  const missing = known.size - invoices.length;
+  return missing > 0 && !mayMiss ? `${missing} invoices are missing` : undefined;
 }
 
 function valuesOf({ deliveries = [] }: Pick<Told, "deliveries">): Values {

@@ -42,7 +42,9 @@ export async function checkConnector(connector: Connector, folder: string): Prom
     checks.push({ name: `case ${name}`, problems });
   }
   if (quality !== undefined) checks.push(await mutantCheck(connector, right, quality));
-  add("cases of everything", () => (quality === undefined ? [] : coverageProblems(cases, quality)));
+  add("cases of everything", () =>
+    quality === undefined ? [] : coverageProblems(cases, { connector, quality }),
+  );
   return checks;
 }
 
@@ -124,13 +126,18 @@ function secretProblems({ settings: { shape } }: Connector, { settings }: Connec
   });
 }
 
-function coverageProblems(cases: readonly ConnectorCase[], quality: Quality): string[] {
+function coverageProblems(
+  cases: readonly ConnectorCase[],
+  { connector, quality }: { connector: Connector; quality: Quality },
+): string[] {
   const problems: string[] = [];
   const has = (what: (each: ConnectorCase) => boolean) => cases.some(what);
   if (quality.no_recorded_talk === undefined) {
     if (!has(({ expected }) => (expected.found ?? []).length > 0)) problems.push("no case finds a meter");
     if (!has(({ expected }) => (expected.deliveries ?? []).length > 0))
       problems.push("no case delivers a value");
+    const hasInvoices = has(({ expected }) => (expected.invoices ?? []).length > 0);
+    if (connector.invoices !== undefined && !hasInvoices) problems.push("no case brings an invoice");
   }
   for (const kind of failureKinds) {
     const isShown = has(({ expected }) => expected.failure?.kind === kind);

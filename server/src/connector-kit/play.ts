@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { makeScrubber, makeWait, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
 import {
@@ -96,9 +97,14 @@ export async function runCase(
     signal,
   };
   const told: Told = { asked, memory: {} };
-  const failure = await collectInto(told, { connector, visit, asking: { ...played, found: [] } });
+  const failure = await collectInto(told, { connector, visit, asking: askingOf(played) });
   told.memory = Object.fromEntries(memory);
   return { told, failure, trace, steps, codesLeft: codes.length };
+}
+
+function askingOf({ discover, wanted, invoices }: ConnectorCase): Asking {
+  const isStored = invoices && (async (key: string) => invoices.includes(key));
+  return { discover, wanted, found: [], isStored };
 }
 
 /** What cases record is HTTP. */
@@ -144,6 +150,8 @@ export interface Asking {
   wanted: readonly Wanted[];
   /** The meters that were found, as the connector made them. */
   found: FoundMeter[];
+  /** Which invoices are stored already; without it none are asked for. */
+  isStored?: ((key: string) => Promise<boolean>) | undefined;
 }
 
 /** Asks as the engine does, writes down what comes, and returns how it failed. */
@@ -167,6 +175,13 @@ export async function collectInto(
       told.deliveries = [];
       for await (const delivery of connector.collect(visit, asking.wanted)) {
         told.deliveries.push(deliveryText(delivery));
+      }
+    }
+    if (asking.isStored !== undefined && connector.invoices !== undefined) {
+      told.invoices = [];
+      for await (const { key, fileName, content } of connector.invoices(visit, asking.isStored)) {
+        const sha256 = createHash("sha256").update(content).digest("hex");
+        told.invoices.push({ key, fileName, bytes: content.length, sha256 });
       }
     }
     return undefined;
@@ -221,6 +236,7 @@ function differences(told: Told, expected: Expected): string[] {
   if (isWhole || expected.deliveries !== undefined) {
     compare("deliveries", told.deliveries, expected.deliveries);
   }
+  if (isWhole || expected.invoices !== undefined) compare("invoices", told.invoices, expected.invoices);
   if (expected.asked !== undefined) compare("asked", told.asked, expected.asked);
   if (expected.memory !== undefined) compare("memory", told.memory, expected.memory);
   return found;
@@ -238,6 +254,7 @@ function leaks(
     "a step": steps,
     "what was found": told.found,
     "a delivery": told.deliveries,
+    "an invoice": told.invoices,
     "the message of the failure": failure?.message,
   };
   return Object.entries(places).flatMap(([place, value]) => {

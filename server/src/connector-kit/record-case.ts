@@ -17,6 +17,7 @@ export interface RecordCaseOptions extends Omit<RecordOptions, "wantedOf">, Writ
 export interface Recorded {
   meters: number;
   values: number;
+  invoices: number;
   requests: number;
   /** How the run ended, when it failed: that is a case too. */
   failure: string | undefined;
@@ -35,6 +36,7 @@ export async function recordCase(options: RecordCaseOptions): Promise<Recorded> 
   return {
     meters: found.length,
     values: (told.deliveries ?? []).reduce((sum, { values }) => sum + (values as unknown[]).length, 0),
+    invoices: told.invoices?.length ?? 0,
     requests: exchanges.length,
     failure: failure === undefined ? undefined : `${failure.kind}: ${failure.message}`,
     problems,

@@ -31,6 +31,8 @@ export interface RecordOptions {
   signal: AbortSignal;
   /** What is asked for, once the meters are found. */
   wantedOf(found: readonly FoundMeter[]): readonly Wanted[];
+  /** Invoices that are fetched; the others are said to be stored already. */
+  invoicesMax: number;
   askCode(prompt: Words): Promise<string>;
   /** Told what happens: steps of the connector and requests. */
   show(line: string): void;
@@ -44,6 +46,8 @@ export interface Recording {
   wanted: readonly Wanted[];
   exchanges: Exchange[];
   found: FoundMeter[];
+  /** Keys of invoices that were said to be stored; undefined when none were asked for. */
+  stored: string[] | undefined;
   codes: string[];
   told: Told;
   failure: ProviderFailure | undefined;
@@ -55,6 +59,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
   const exchanges: Exchange[] = [];
   const codes: string[] = [];
   const asked: string[] = [];
+  const stored: string[] | undefined = options.invoicesMax > 0 ? [] : undefined;
   const memory = new Map<string, string>();
   const step: Visit<unknown>["step"] = (name, counts) =>
     show(counts === undefined ? name : `${name} ${JSON.stringify(counts)}`);
@@ -94,6 +99,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
   if (failure === undefined) {
     asking.discover = false;
     asking.wanted = options.wantedOf(asking.found);
+    if (stored !== undefined) asking.isStored = firstOnly(options.invoicesMax, stored);
     failure = await collectInto(told, { connector, visit, asking });
   }
   return {
@@ -103,9 +109,21 @@ export async function record(options: RecordOptions): Promise<Recording> {
     wanted: asking.wanted,
     exchanges,
     found: asking.found,
+    stored,
     codes,
     told,
     failure,
+  };
+}
+
+/** Says of all invoices but the first that they are stored, and writes them down. */
+function firstOnly(max: number, stored: string[]): (key: string) => Promise<boolean> {
+  const fresh = new Set<string>();
+  return async (key) => {
+    if (fresh.size < max) fresh.add(key);
+    if (fresh.has(key)) return false;
+    stored.push(key);
+    return true;
   };
 }
 

@@ -131,6 +131,7 @@ async function recorded(played: Played) {
     signal: new AbortController().signal,
     days: 2,
     metersMax: 1,
+    invoicesMax: 0,
     zone: "UTC",
     connectorFolder: folder,
     name,

@@ -65,19 +65,21 @@ export async function writeCase(recording: Recording, options: WriteOptions): Pr
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
-function expectedOf({ found, deliveries, failure }: Told): Record<string, unknown> {
+function expectedOf({ found, deliveries, invoices, failure }: Told): Record<string, unknown> {
   const { message: _, ...kind } = failure ?? {};
   return {
     ...(found === undefined ? {} : { found }),
     ...(deliveries === undefined ? {} : { deliveries }),
+    ...(invoices === undefined ? {} : { invoices }),
     ...(failure === undefined ? {} : { failure: kind }),
   };
 }
 
 /** The same run, but for what was replaced: as many meters, the same values, the same failure. */
 function otherwise(recorded: Told, played: Told): string[] {
-  const shape = ({ found, deliveries, failure }: Told) => ({
+  const shape = ({ found, deliveries, invoices, failure }: Told) => ({
     meters: found?.length,
+    invoices: invoices?.length,
     values: deliveries?.map(({ values }) => values),
     failure: failure?.kind,
   });
@@ -102,7 +104,7 @@ interface Files {
 }
 
 function filesOf(recording: Recording, disguise: Disguise, options: WriteOptions): Files {
-  const { settings, now, wanted, codes, exchanges } = recording;
+  const { settings, now, wanted, stored, codes, exchanges } = recording;
   const instant = (at: number) => new Date(at).toISOString().replace(".000Z", "Z");
   const scrubber = makeScrubber(disguise.secrets());
   const whole = (value: unknown, work: Work): unknown =>
@@ -113,6 +115,7 @@ function filesOf(recording: Recording, disguise: Disguise, options: WriteOptions
     now: instant(now),
     ...(codes.length === 0 ? {} : { codes: codes.map(disguise.field) }),
     discover: true,
+    ...(stored === undefined ? {} : { invoices: stored.map(disguise.field) }),
     ...(wanted.length === 0
       ? {}
       : {
