@@ -70,7 +70,7 @@ function greeting(server: RunningServer, config: Config, access: DemoAccess): st
     curl(`/consumptions/${nodeId}/month/${year}?metrics=energy&type=heat`),
     `What it cost: its supplier by bills, the grid by a price model that is calculated now:`,
     curl(`/costs/${meterId}/month/${year}`),
-    "Invoices, read from the PDF files in demo-invoices of the data folder:",
+    "Invoices: of the PDF files in demo-invoices of the data folder, and what a utility brings:",
     curl("/invoices?status=completed"),
     "",
   ].join("\n");

@@ -20,7 +20,7 @@ interface Run {
   _id: string;
   outcome: string;
   seconds: number | null;
-  counts: { meters?: number; added?: number; replaced?: number };
+  counts: { meters?: number; added?: number; replaced?: number; invoices?: number };
 }
 
 /** How far the telling about a connection has come. */
@@ -172,16 +172,19 @@ export class Arrivals {
     const isFirst = told.values === 0 && values > 0;
     told.runs.add(_id);
     told.values += values;
+    const { meters, invoices = 0 } = counts;
     if (this.#arriving?.ids.has(connection._id)) this.#arriving.values += values;
-    if (outcome !== "complete" || told.hasHistory) return;
+    if (outcome !== "complete") return;
     const news: string[] = [];
-    if (told.meters === undefined && counts.meters !== undefined) {
-      told.meters = counts.meters;
-      news.push(`${counts.meters} meters found`);
+    if (told.meters === undefined && meters !== undefined) {
+      told.meters = meters;
+      news.push(`${meters} meters found`);
     }
-    if (isFirst) news.push(`the first ${count(values)} values after ${seconds?.toFixed(1)} s`);
+    if (invoices > 0) news.push(`${count(invoices)} invoices`);
+    if (isFirst && !told.hasHistory)
+      news.push(`the first ${count(values)} values after ${seconds?.toFixed(1)} s`);
     if (news.length > 0) this.#tell(connection, news.join(", "));
-    if (told.values === 0 || !hasPause(connection)) return;
+    if (told.hasHistory || told.values === 0 || !hasPause(connection)) return;
     told.hasHistory = true;
     this.#tell(connection, `${count(told.values)} values, the whole history`);
   }

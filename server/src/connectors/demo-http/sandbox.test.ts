@@ -40,7 +40,9 @@ test("docs/sandbox.md: a changed password is refused at the next login, and the 
   const run = async () => {
     await api.db.run(sql`update provider_state set closed_until = null, failures = 0`);
     await collector.step();
-    await expect.poll(async () => (await ask("GET", `/connections/${_id}`)).running).toBeNull();
+    await expect
+      .poll(async () => (await ask("GET", `/connections/${_id}`)).running, { timeout: 30_000 })
+      .toBeNull();
     return (await ask("GET", `/connections/${_id}`)).state;
   };
   const credentials = { url: utility.url, username: "halves", password: "demo" };
