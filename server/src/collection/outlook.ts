@@ -95,9 +95,10 @@ export function usuallyAt(cursor: Pick<Cursor, "granularity" | "latenessMs">, zo
   return expectedAt({ ...cursor, zone, until: start });
 }
 
-/** When the next run of a connection begins, epoch ms: now when one is on, null when none begins by itself. */
+/** When the next run of a connection begins, epoch ms: now when one is on or due, null when none begins by itself. */
 export function nextRunOf({ runId, nextRun }: Connection, now: number): number | null {
-  return runId === null ? nextRun : now;
+  if (runId !== null) return now;
+  return nextRun === null ? null : Math.max(nextRun, now);
 }
 
 /** From a gap at `from` on, epoch ms: when it is asked for again, null for never. */

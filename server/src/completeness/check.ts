@@ -1,5 +1,5 @@
 import { type Connector, type MeterOutlook, outlooksOf } from "../collection/collection.ts";
-import { type ConsumptionStats, type Meter, metersById, statsOf, wantedAfter } from "../meters/meters.ts";
+import { type Meter, metersById, statsOf, wantedAfter } from "../meters/meters.ts";
 import { any, type Db, type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { type Granularity, granularities, isGranularity } from "../platform/granularity.ts";
@@ -19,6 +19,7 @@ import { clip, type Evaluated, evaluate, summed } from "./evaluate.ts";
 import type { Gap } from "./gaps.ts";
 import { completeness } from "./look.ts";
 import { needsComplaint } from "./reason.ts";
+import { firstOf, heldIn } from "./why.ts";
 
 const day = 86_400_000;
 /** Meters that are looked at, and written about, together. */
@@ -210,7 +211,7 @@ function without(gap: Gap, waived: readonly Complaint[], zone: string): Gap[] {
 
 /**
  * What values are expected of meters: of each metric that its sources bring or that it has values of, in the
- * granularity that its holder said, or else the finest that is brought, or else the finest that there is.
+ * granularity that its holder said, or else the finest that is brought and ever came, or that there is, or is brought.
  */
 async function expectedOf(db: Queryable, rootIds: readonly string[]): Promise<Expected[]> {
   const meters = await metersById(db, rootIds);
@@ -223,7 +224,9 @@ async function expectedOf(db: Queryable, rootIds: readonly string[]): Promise<Ex
     const brought = broughtBy(outlooks.get(meter.id)!);
     const held = stats.get(meter.id) ?? {};
     return knownNames.flatMap((metric) => {
-      const finest = finestOf(brought.get(metric) ?? []) ?? finestOf(heldIn(held[metric]));
+      const some = brought.get(metric) ?? [];
+      const came = some.filter((each) => firstOf(held[metric], each, meter.timezone) !== null);
+      const finest = finestOf(came) ?? finestOf(heldIn(held[metric])) ?? finestOf(some);
       if (finest === undefined) return [];
       const said = meter.expected_granularity ?? "";
       return { meter, metric, granularity: isGranularity(said) ? said : finest };
@@ -232,9 +235,6 @@ async function expectedOf(db: Queryable, rootIds: readonly string[]): Promise<Ex
 }
 
 const finestOf = (some: readonly Granularity[]) => granularities.find((each) => some.includes(each));
-
-const heldIn = (stats: ConsumptionStats[string] | undefined) =>
-  granularities.filter((each) => (stats?.[each]?.count ?? 0) > 0);
 
 function broughtBy({ outlooks }: MeterOutlook): Map<string, Granularity[]> {
   const brought = new Map<string, Granularity[]>();

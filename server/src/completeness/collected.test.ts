@@ -10,6 +10,7 @@ import { meterEndpoints } from "../meters/api.ts";
 import { granuleStarts } from "../platform/time/granule.ts";
 import { treeEndpoints } from "../trees/api.ts";
 import { completenessEndpoints } from "./api.ts";
+import { checkCompletenessJob } from "./completeness.ts";
 
 /** A meter of a provider that is played: what a gap is said to be follows from what really happened to its connection. */
 
@@ -104,9 +105,10 @@ describe("what a connection lives through", () => {
     await liveUntil(begin + 2 * day);
     expect(await reasons("20260915-202609")).toEqual([]);
     expect(await reasons("202609")).toEqual(["not_started"]);
+    api.clock.advance(2 * hour);
     const [late] = await gaps("20261003");
     expect(late).toMatchObject({ reason: "late_as_usual", connection: { _id: connection } });
-    expect(Date.parse(late!.next_try!)).toBeGreaterThan(api.clock.now());
+    expect(Date.parse(late!.next_try!)).toBeGreaterThanOrEqual(api.clock.now());
   });
 
   test("a hole that the provider has is asked for again, and gone when it is filled", async () => {
@@ -127,6 +129,19 @@ describe("what a connection lives through", () => {
     values.set(hole, value);
     await liveUntil(next + day);
     expect(await gaps("20261004")).toEqual([]);
+  });
+
+  test("of the granularities that a provider names, those count that ever came", async () => {
+    const some = [{ metric: "energy", granularities: ["15min", "hour"] as const }];
+    script.meters[0] = { ...script.meters[0]!, metrics: some };
+    await ask(customer, "POST", `/connections/${connection}/run`);
+    await run();
+    await liveUntil(api.clock.now() + 5 * day);
+    const day5 = new Date(api.clock.now() - 5 * day).toISOString().slice(0, 10).replaceAll("-", "");
+    const [{ series }] = await ask(customer, "GET", `/completeness?granularity=15min&period=${day5}`);
+    expect(series[0].periods[0]).toMatchObject({ expected: 0, reasons: { never_had: 96 } });
+    await checkCompletenessJob.run({}, api.deps, new AbortController().signal);
+    expect(await ask(customer, "GET", "/complaints?state=open")).toEqual([]);
   });
 
   test("refused credentials say so to the customer and its manager, and not to a friend", async () => {
@@ -160,6 +175,18 @@ describe("what a connection lives through", () => {
       meters: 1,
       complete_meters: 0,
       reasons: { credentials_refused: 24 },
+    });
+    await checkCompletenessJob.run({}, api.deps, new AbortController().signal);
+    const [complaint, ...others] = await ask(customer, "GET", "/complaints?state=open");
+    expect(others).toEqual([]);
+    expect(complaint).toMatchObject({
+      granularity: "hour",
+      reason: "credentials_refused",
+      who_acts: "customer",
+    });
+    expect(await ask(manager, "GET", `/complaint_cases/${complaint.case._id}`)).toMatchObject({
+      origin: "check",
+      connection: { _id: connection },
     });
     await ask(customer, "PUT", `/connections/${connection}`, {
       credentials: { username: "anna", password: "another" },

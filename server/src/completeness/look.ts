@@ -6,7 +6,7 @@ import type { Period } from "../platform/time/period.ts";
 import { defaultMetric, missingIn, type Presence } from "../series/series.ts";
 import { type Completeness, completenessOf, type Granules, gapsOf, granulesOf } from "./gaps.ts";
 import { forOutsiders } from "./reason.ts";
-import { firstOf, type Why, whyMissing } from "./why.ts";
+import { firstOf, heldIn, type Why, whyMissing } from "./why.ts";
 
 /** Meters that are looked at together: bounds the memory of a look at all meters of an account. */
 const metersAtOnce = 1_000;
@@ -110,6 +110,7 @@ async function reasonsFor(
       granularity,
       zone: timezone,
       first: firstOf(stats.get(root_id)?.[metric], granularity, timezone),
+      hasValues: heldIn(stats.get(root_id)?.[metric]).length > 0,
       isCollected: wanted.has(root_id),
       outlook: outlooks.get(root_id) ?? { outlooks: [], from: null, to: null },
       now,

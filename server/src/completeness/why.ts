@@ -20,6 +20,8 @@ export interface SeriesFacts {
   zone: string;
   /** Start of the first value, or of the first of those that it can be derived from; null when there never was one. */
   first: number | null;
+  /** There are values of the metric, in whatever granularity. */
+  hasValues: boolean;
   /** Somebody wants it, and its holder has not put it away. */
   isCollected: boolean;
   outlook: MeterOutlook;
@@ -38,6 +40,11 @@ export function usable(granularity: Granularity): Granularity[] {
   const at = granularities.indexOf(granularity);
   const isDerived = at >= granularities.indexOf("hour");
   return isDerived ? granularities.slice(0, at + 1).reverse() : [granularity];
+}
+
+/** Granularities that there are values of, the finest first, by the statistics of a metric. */
+export function heldIn(stats: ConsumptionStats[string] | undefined): Granularity[] {
+  return granularities.filter((each) => (stats?.[each]?.count ?? 0) > 0);
 }
 
 /** Start of the first value of a metric, or of those that it can be derived from, by the statistics of its meter. */
@@ -85,6 +92,8 @@ export function whyMissing(series: SeriesFacts): Why {
     verdictAt(start) {
       if (!series.isCollected) return plain("not_collected");
       const best = mostHopeful(views.map((view) => view.verdictAt(view.placeAt(start))));
+      // A provider says which granularities it may have, not which it has of this meter.
+      if (best.reason === "not_delivered" && first === null && series.hasValues) return plain("never_had");
       const isComing = best.reason === "history_pending" || best.reason === "not_asked_yet";
       return isBefore(start) && !isComing ? plain("not_started") : best;
     },
