@@ -104,7 +104,7 @@ async function* mailsOf(
         name,
         mark: `${found.validity} ${uid} ${part}`,
         reading: readingOf(settings),
-        content: () => toldContent(name, contentOf(mailbox, uid, attachment), imapFailure),
+        content: () => toldContent(name, contentOf(mailbox, uid, attachment), { tell: imapFailure }),
       };
       isRefused ||= fate === "refused";
     }

@@ -1,5 +1,6 @@
 import { type FailureKind, ProviderFailure } from "../../collection/connector.ts";
 import { EgressFailure, type EgressReason, failureOf } from "../../platform/egress/egress.ts";
+import { unlessAborted } from "../../platform/transfer/call.ts";
 
 const kindOf: Readonly<Partial<Record<EgressReason, FailureKind>>> = {
   login: "credentials",
@@ -25,25 +26,39 @@ export function dropFailure(error: unknown, what: string, tell: Tell = failureOf
   });
 }
 
+/** A server that lets us wait for longer is given up: others wait for the place of this run. */
+const answerMs = 120_000;
+const chunkMs = 60_000;
+
 /** `work`, with its failures told as those of the provider. */
 export async function told<Out>(what: string, work: () => Promise<Out>, tell?: Tell): Promise<Out> {
   try {
-    return await work();
+    return await unlessAborted(AbortSignal.timeout(answerMs), { work: work(), stop: () => undefined });
   } catch (error) {
     throw dropFailure(error, what, tell);
   }
 }
 
-/** The same for the content of a file. */
+/** The same for the content of a file, which must go on coming. */
 export async function* toldContent(
   what: string,
   content: AsyncIterable<Uint8Array>,
-  tell?: Tell,
+  { tell, stallMs = chunkMs }: { tell?: Tell; stallMs?: number } = {},
 ): AsyncGenerator<Uint8Array> {
+  const chunks = content[Symbol.asyncIterator]();
+  let isStalled = false;
   try {
-    yield* content;
+    for (;;) {
+      const stop = () => void (isStalled = true);
+      const next = await unlessAborted(AbortSignal.timeout(stallMs), { work: chunks.next(), stop });
+      if (next.done === true) return;
+      yield next.value;
+    }
   } catch (error) {
     throw dropFailure(error, what, tell);
+  } finally {
+    // One that stalls would not hear that nobody listens any more; it ends with its session.
+    if (!isStalled) await chunks.return?.();
   }
 }
 

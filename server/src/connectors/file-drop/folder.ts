@@ -1,5 +1,5 @@
 import type { FileFate, Look, SentFile, Visit } from "../../collection/connector.ts";
-import { dropFailure, type Tell, told, toldContent } from "./failure.ts";
+import { type Tell, told, toldContent } from "./failure.ts";
 import { nameFilter, type ReadingSettings, readingOf } from "./fields.ts";
 import { type Listed, Settling } from "./settling.ts";
 
@@ -51,7 +51,7 @@ export async function* filesOf(
         reading: readingOf(settings),
         isPutAway: settings.after !== "leave",
         mayGrow: !settling.isSettled(file),
-        content: () => toldContent(name, folder.content(file), folder.tell),
+        content: () => toldContent(name, folder.content(file), { tell: folder.tell }),
       };
       if (fate === "waiting") settling.watch(file);
       else if (fate !== "refused") await putAway(folder, { file, settings });
@@ -72,11 +72,10 @@ async function putAway(
   folder: DropFolder,
   { file, settings }: { file: Listed; settings: FolderSettings },
 ): Promise<void> {
-  try {
-    if (settings.after === "delete") await folder.remove(file);
-    else if (settings.after === "archive") await folder.archive(file, settings.archive_path);
-  } catch (error) {
-    throw dropFailure(error, `${file.name} was read, but could not be put away`, folder.tell);
+  const what = `${file.name} was read, but could not be put away`;
+  if (settings.after === "delete") await told(what, () => folder.remove(file), folder.tell);
+  else if (settings.after === "archive") {
+    await told(what, () => folder.archive(file, settings.archive_path), folder.tell);
   }
 }
 
