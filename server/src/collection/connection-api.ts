@@ -19,6 +19,7 @@ import { connectionView, languageOfAccount, viewConnections } from "./connection
 import { type Connector, failureKinds } from "./connector.ts";
 import { connectionStates } from "./consequence.ts";
 import { checkedSettings, openSettings, sealed, storedSettings } from "./credentials.ts";
+import { assertAvailable } from "./readiness.ts";
 import { changeState } from "./state.ts";
 import { assertPlace } from "./structure.ts";
 
@@ -126,10 +127,11 @@ function create(connectorOf: ConnectorOf): Endpoint {
       account: accountId().optional(),
     }),
     reply: connectionView,
-    async handle({ who, body }, { db, keys, clock }) {
+    async handle({ who, body }, { db, keys, clock, settings: { browser } }) {
       const now = clock.now();
       const at = new Date(now);
       const connector = connectorOf(body.provider);
+      await assertAvailable(db, connector, { settings: browser, now });
       const account = await reach(db, who, body.account ?? "me");
       await assertPlace(db, account);
       const entered = checkedSettings(connector, body.credentials, null);
@@ -177,6 +179,7 @@ function change(connectorOf: ConnectorOf): Endpoint {
           where id = ${before.id}`);
         if (body.credentials !== undefined) {
           const connector = connectorOf(before.provider);
+          await assertAvailable(tx, connector, { settings: deps.settings.browser, now });
           const old = await openSettings(tx, { keys, of: before }, before);
           const entered = checkedSettings(connector, body.credentials, old);
           const stored = await storedSettings(tx, { keys, of: before, connector }, entered);
@@ -248,28 +251,31 @@ const resume = endpoint({
   },
 });
 
-const run = endpoint({
-  method: "POST",
-  path: "/connections/:id/run",
-  access: "collection",
-  summary: "Runs a connection now: looks for meters and asks for everything that is wanted.",
-  description:
-    "One that is on is left alone. Credentials that the provider has refused are not sent again: the run fails then, " +
-    "and says so; see `/connections/{id}/credentials/retry`. Limits of the provider hold.",
-  ids,
-  params: oneConnection,
-  reply: connectionView,
-  async handle({ who, params }, { db, clock }) {
-    const now = clock.now();
-    return db.transaction(async (tx) => {
-      const before = await reachConnection(tx, who, { id: params.id, lock: true });
-      refusePaused(before);
-      if (before.runId === null) await tryAgain(tx, { clock }, { before, reason: "by_hand" });
-      await auditLine(tx, who, { now, action: "connection.run", connection: before });
-      return show(tx, who, before.id);
-    });
-  },
-});
+function run(connectorOf: ConnectorOf): Endpoint {
+  return endpoint({
+    method: "POST",
+    path: "/connections/:id/run",
+    access: "collection",
+    summary: "Runs a connection now: looks for meters and asks for everything that is wanted.",
+    description:
+      "One that is on is left alone. Credentials that the provider has refused are not sent again: the run fails then, " +
+      "and says so; see `/connections/{id}/credentials/retry`. Limits of the provider hold.",
+    ids,
+    params: oneConnection,
+    reply: connectionView,
+    async handle({ who, params }, { db, clock, settings }) {
+      const now = clock.now();
+      return db.transaction(async (tx) => {
+        const before = await reachConnection(tx, who, { id: params.id, lock: true });
+        refusePaused(before);
+        await assertAvailable(tx, connectorOf(before.provider), { settings: settings.browser, now });
+        if (before.runId === null) await tryAgain(tx, { clock }, { before, reason: "by_hand" });
+        await auditLine(tx, who, { now, action: "connection.run", connection: before });
+        return show(tx, who, before.id);
+      });
+    },
+  });
+}
 
 function refusePaused({ state }: Connection): void {
   if (state === "paused") throw new Problem("conflict", "The connection is paused. Resume it first.");
@@ -363,5 +369,16 @@ export function connectionEndpoints(connectors: readonly Connector[]): Endpoint[
     if (found === undefined) throw invalid("provider", "is not known; GET /providers lists them");
     return found;
   };
-  return [list, create(connectorOf), one, change(connectorOf), pause, resume, run, backfill, code, remove];
+  return [
+    list,
+    create(connectorOf),
+    one,
+    change(connectorOf),
+    pause,
+    resume,
+    run(connectorOf),
+    backfill,
+    code,
+    remove,
+  ];
 }

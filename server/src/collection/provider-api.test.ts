@@ -35,6 +35,8 @@ test("the catalogue says what a connection needs, in the language of the account
     lateness_hours: 12,
     correction_days: 3,
     terms: null,
+    available: true,
+    unavailable_because: null,
     help: "Ask the test.",
     credentials: {
       type: "object",

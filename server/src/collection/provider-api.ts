@@ -7,6 +7,7 @@ import { commaList } from "../platform/http/schema.ts";
 import { notFound } from "../platform/problem.ts";
 import type { Connector } from "./connector.ts";
 import { languageOf, providerView, viewProvider } from "./provider.ts";
+import { unavailable } from "./readiness.ts";
 
 /** The catalogue of providers, made from connectors; `/owners` is its older name. */
 export function providerEndpoints(connectors: readonly Connector[]): Endpoint[] {
@@ -27,7 +28,7 @@ function list(path: string, connectors: readonly Connector[]): Endpoint {
     }),
     reply: z.array(providerView),
     list: true,
-    async handle({ who, query, search }, { db, settings }) {
+    async handle({ who, query, search }, { db, settings, clock }) {
       const { skip, limit } = readPaging(search, settings.pageMax);
       const found = connectors
         .filter(({ countries }) => isAmong(query.country, countries) || countries.length === 0)
@@ -35,7 +36,9 @@ function list(path: string, connectors: readonly Connector[]): Endpoint {
         .filter(({ name, title }) => contains([name, title], query.name))
         .toSorted((a, b) => a.title.localeCompare(b.title, "en") || (a.name < b.name ? -1 : 1));
       const language = await languageFor(db, who);
-      const data = found.slice(skip, skip + limit).map((each) => viewProvider(each, language));
+      const shown = found.slice(skip, skip + limit);
+      const troubles = await unavailable(db, shown, { settings: settings.browser, now: clock.now() });
+      const data = shown.map((each) => viewProvider(each, { language, trouble: troubles.get(each.name) }));
       return new Page(data, { count: found.length, skip, limit });
     },
   });
@@ -49,10 +52,11 @@ function one(path: string, connectors: readonly Connector[]): Endpoint {
     summary: "One provider: what a connection with it needs and brings.",
     params: z.object({ provider: z.string().max(100) }),
     reply: providerView,
-    async handle({ who, params }, { db }) {
+    async handle({ who, params }, { db, settings, clock }) {
       const found = connectors.find(({ name }) => name === params.provider);
       if (found === undefined) throw notFound(`no provider ${params.provider}`);
-      return viewProvider(found, await languageFor(db, who));
+      const troubles = await unavailable(db, [found], { settings: settings.browser, now: clock.now() });
+      return viewProvider(found, { language: await languageFor(db, who), trouble: troubles.get(found.name) });
     },
   });
 }

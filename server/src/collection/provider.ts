@@ -14,6 +14,11 @@ export const providerView = z.object({
   lateness_hours: z.number().describe("Hours after a period until its values are usually there"),
   correction_days: z.number().describe("Days that are read again each time, because they are corrected"),
   terms: z.string().nullable().describe("Address of the terms that the customer agrees to"),
+  available: z.boolean().describe("Whether this server can ask it"),
+  unavailable_because: z
+    .string()
+    .nullable()
+    .describe("What is to be done on the server, when it is not available"),
   help: z.string().describe("How a customer gets access, in the language of the account"),
   credentials: z
     .record(z.string(), z.unknown())
@@ -33,8 +38,11 @@ export function languageOf(language: string): Language {
   return languages.find((each) => each === language) ?? "en";
 }
 
-/** Shows the provider of a connector. */
-export function viewProvider(connector: Connector, language: string): z.output<typeof providerView> {
+/** Shows the provider of a connector. `trouble`: why it cannot be asked. */
+export function viewProvider(
+  connector: Connector,
+  { language, trouble }: { language: string; trouble: string | undefined },
+): z.output<typeof providerView> {
   return {
     name: connector.name,
     title: connector.title,
@@ -45,6 +53,8 @@ export function viewProvider(connector: Connector, language: string): z.output<t
     lateness_hours: connector.latenessHours,
     correction_days: connector.correctionDays,
     terms: connector.terms ?? null,
+    available: trouble === undefined,
+    unavailable_because: trouble ?? null,
     help: wordsIn(connector.help, language),
     credentials: credentialsSchema(connector, language),
   };

@@ -7,6 +7,7 @@ import { sweepFolders } from "./browser/folder.ts";
 import { claimDue } from "./claim.ts";
 import { runNow } from "./connection.ts";
 import type { Connector } from "./connector.ts";
+import { announce, leftFor, readyEveryMs } from "./readiness.ts";
 import { runConnection } from "./run.ts";
 
 /** Collects in this process. Any number of processes can. */
@@ -37,13 +38,24 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
   const idle = async () => {
     while (running.size > 0) await Promise.all(running);
   };
+  let announced = Number.NEGATIVE_INFINITY;
+  /** Says what this worker has, and returns the connectors that it can work. */
+  const workable = async (now: number) => {
+    const trouble = browsers.trouble();
+    if (now - announced >= readyEveryMs) {
+      await announce(deps.db, connectors, { trouble, now });
+      announced = now;
+    }
+    return leftFor(deps.db, connectors, { trouble, now });
+  };
   return {
     async step() {
       await wakeActivated(deps.db, deps.clock.now());
       const free = atOnce - running.size;
       if (free <= 0 || stopping.signal.aborted) return 0;
       const freeOf = (provider: string) => atOnceOfProvider - held(provider);
-      const claimed = await claimDue(deps.db, connectors, { free, freeOf, now: deps.clock.now() });
+      const now = deps.clock.now();
+      const claimed = await claimDue(deps.db, await workable(now), { free, freeOf, now });
       for (const each of claimed) {
         const { provider } = each;
         const connector = byName.get(provider)!;
