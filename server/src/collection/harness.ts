@@ -28,7 +28,7 @@ import {
 } from "./connector.ts";
 import { type Collector, makeCollector } from "./worker.ts";
 
-export { noBrowser } from "./browser/harness.ts";
+export { heldBrowsers, noBrowser } from "./browser/harness.ts";
 
 /** A provider that a test plays: what it does not say is a quiet provider without meters. */
 export function scriptedConnector(parts: Partial<Connector> = {}): Connector {

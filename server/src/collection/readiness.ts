@@ -31,13 +31,15 @@ export async function announce(
     where excluded.trouble is null or s.ready_until is null or s.ready_until <= ${new Date(now)}`);
 }
 
-/** Connectors whose connections a worker takes that lacks something: not those that another one can work. */
+/**
+ * Connectors whose connections a worker takes that has no browser: not those that another one can work. When nobody can,
+ * their runs fail, and somebody is told.
+ */
 export async function leftFor(
   db: Queryable,
   connectors: readonly Connector[],
-  { trouble, now }: { trouble: string | undefined; now: number },
+  now: number,
 ): Promise<readonly Connector[]> {
-  if (trouble === undefined) return connectors;
   const ready = await readyOf(db, browserNames(connectors), now);
   return connectors.filter(({ name }) => !ready.has(name));
 }
@@ -61,7 +63,7 @@ export async function unavailable(
     select provider, coalesce(ready_until > ${new Date(now)}, false) as ready, trouble
     from provider_state where provider = ${any(names)}`);
   const told = new Map(rows.map((row) => [row.provider, row]));
-  const here = makeBrowsers(settings, () => now).trouble();
+  const here = makeBrowsers(settings, () => now).missing();
   return new Map(
     names.flatMap((name) => {
       const row = told.get(name);

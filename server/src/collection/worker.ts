@@ -41,12 +41,12 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
   let announced = Number.NEGATIVE_INFINITY;
   /** Says what this worker has, and returns the connectors that it can work. */
   const workable = async (now: number) => {
-    const trouble = browsers.trouble();
     if (now - announced >= readyEveryMs) {
-      await announce(deps.db, connectors, { trouble, now });
+      await announce(deps.db, connectors, { trouble: browsers.trouble(), now });
       announced = now;
     }
-    return leftFor(deps.db, connectors, { trouble, now });
+    // One that did not start the last time is tried again, as the provider is.
+    return browsers.missing() === undefined ? connectors : leftFor(deps.db, connectors, now);
   };
   return {
     async step() {

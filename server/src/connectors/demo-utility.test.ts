@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { testUtility } from "../../../simulator/src/harness.ts";
 import type { Connector } from "../collection/connector.ts";
-import { type CollectionWorld, collectionWorld, noBrowser } from "../collection/harness.ts";
+import { type CollectionWorld, collectionWorld, heldBrowsers, noBrowser } from "../collection/harness.ts";
 import { sql } from "../platform/db.ts";
 import { granuleStarts } from "../platform/time/granule.ts";
 import { gridOf, query } from "../series/series.ts";
@@ -291,6 +291,39 @@ for (const { connector, missing, values } of suites) {
         const id = await connect("demo", "demo", "http://127.0.0.1:9");
         await runAll();
         expect(await connection(id)).toMatchObject({ failure: "unreachable", state: "provider_unreachable" });
+      });
+    });
+
+    describe.skipIf(isHttp)("a browser that is killed while values are read", () => {
+      /** Is the run on that asks for values? */
+      const isReading = async (id: string) => {
+        const running = await world.api.db.maybe<{ steps: { name: string }[] }>(
+          sql`select steps from connection_run where connection_id = ${id} and outcome = 'running'`,
+        );
+        return running?.steps.some(({ name }) => name === "read") === true;
+      };
+
+      test.each([
+        ["host", "duplicates"],
+        ["chromium", "halves"],
+      ] as const)("%s: the run fails and is repeated, nothing is stored twice", async (victim, username) => {
+        const [line] = await truth(username, "hour");
+        const id = await connect(username);
+        await runAll();
+        const meterId = (await sourcesOf(id)).get(line!.meter)!;
+        await world.ask("PUT", `/meters/${meterId}`, { box: "active" });
+        await world.collector.step();
+        await expect.poll(() => isReading(id), { timeout: 20_000 }).toBe(true);
+        await expect.poll(() => heldBrowsers()[0]?.chromium, { timeout: 20_000 }).toBeDefined();
+        process.kill(heldBrowsers()[0]![victim]!, "SIGKILL");
+        await world.collector.idle();
+        expect(await connection(id)).toMatchObject({ failure: "unreachable", state: "provider_unreachable" });
+        expect(heldBrowsers()).toEqual([]);
+        await world.ask("POST", `/connections/${id}/run`);
+        await runAll();
+        expect(await connection(id)).toMatchObject({ failure: null, state: "collecting" });
+        expect(await stored(meterId)).toEqual(told(line!));
+        expect((await lastRun(id)).counts.replaced ?? 0).toBe(0);
       });
     });
 

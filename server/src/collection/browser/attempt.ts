@@ -13,7 +13,7 @@ export interface Attempt {
 /** Starts a browser as a run does, and ends it. */
 export async function tryBrowser(settings: BrowserSettings): Promise<Attempt> {
   const browsers = makeBrowsers(settings, () => 0);
-  const missing = browsers.trouble();
+  const missing = browsers.missing();
   if (missing !== undefined) return { isInstalled: false, trouble: missing };
   try {
     const browser = await browsers.start({

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { testSettings } from "../../../../test/harness/api.ts";
 import { tryBrowser } from "./attempt.ts";
 import { makeFolder, removeFolder, sweepFolders } from "./folder.ts";
-import { noBrowser, serve, type TestVisit, testVisit } from "./harness.ts";
+import { heldBrowsers, noBrowser, serve, type TestVisit, testVisit } from "./harness.ts";
 import { hostRule } from "./hosts.ts";
 import { processTree } from "./process-tree.ts";
 
@@ -17,12 +17,6 @@ const failure = (kind: string, message?: string) =>
     kind,
     ...(message === undefined ? {} : { message: expect.stringContaining(message) }),
   });
-/** Processes of this test's browsers, with what they were started by. */
-const browsers = () =>
-  execFileSync("ps", ["-eo", "pid,user:20,args", "--ppid", String(process.pid)], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("browser/host.ts"));
-
 describe.skipIf(noBrowser !== undefined)("a browser", () => {
   let site: Awaited<ReturnType<typeof serve>>;
   let secret: Awaited<ReturnType<typeof serve>>;
@@ -83,7 +77,7 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
   afterEach(async () => {
     await visit.close();
     expect(own()).toEqual([]);
-    expect(browsers()).toEqual([]);
+    expect(heldBrowsers()).toEqual([]);
   });
 
   test("shows pages, fills in forms, presses, and takes files", async () => {
@@ -177,7 +171,7 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
     async () => {
       visit = testVisit([site.host]);
       await visit.browser.open(`${site.url}/`);
-      const host = Number(browsers()[0]!.trim().split(" ")[0]);
+      const { host } = heldBrowsers()[0]!;
       const users = processTree(host).map(({ pid }) =>
         execFileSync("ps", ["-o", "uid=", "-p", String(pid)], { encoding: "utf8" }).trim(),
       );
@@ -195,7 +189,7 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
   test("is ended with its run, also when a page never ends", async () => {
     visit = testVisit([site.host]);
     const opening = visit.browser.open(`${site.url}/loop`);
-    await expect.poll(() => browsers().length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => heldBrowsers().length, { timeout: 20_000 }).toBe(1);
     visit.end.abort(new Error("the run is over"));
     await expect(opening).rejects.toThrow("the run is over");
   });
@@ -233,6 +227,31 @@ describe("a browser that does not start", () => {
 
 describe("what a killed server left", () => {
   const stale = `metertree-browser-${process.pid}-1-left`;
+  const lives = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+
+  test.skipIf(noBrowser !== undefined)(
+    "ends by itself, and its folder is removed by the next one",
+    async () => {
+      const server = fork(new URL("./harness.ts", import.meta.url), [], { execArgv: [] });
+      await new Promise((resolve) => server.once("message", resolve));
+      const pids = processTree(server.pid!).map(({ pid }) => pid);
+      expect(pids.length).toBeGreaterThan(4);
+      const folders = () =>
+        readdirSync(tmpdir()).filter((each) => each.startsWith(`metertree-browser-${server.pid}-`));
+      expect(folders()).toHaveLength(1);
+      server.kill("SIGKILL");
+      await expect.poll(() => pids.filter(lives), { timeout: 20_000 }).toEqual([]);
+      await sweepFolders();
+      expect(folders()).toEqual([]);
+    },
+  );
+
   test("is removed by the next one, and what is in use stays", async () => {
     const inUse = await makeFolder(null);
     mkdirSync(join(tmpdir(), stale, "profile"), { recursive: true });

@@ -7,7 +7,9 @@ import type { Launch } from "./protocol.ts";
 
 /** The browsers of this server process: which, and how many at once. */
 export interface Browsers {
-  /** Why there is none, with the remedy; `undefined` when there is one. */
+  /** Why there is no program to start, with the remedy; `undefined` when there is one. */
+  missing(): string | undefined;
+  /** The same, or why it did not start the last time. */
   trouble(): string | undefined;
   /**
    * Starts a browser, when there is room for one more.
@@ -44,24 +46,23 @@ export function makeBrowsers(settings: BrowserSettings, now: () => number): Brow
   const places = makePlaces(settings.atOnce);
   let started = 0;
   let failure: { message: string; at: number } | undefined;
-  const trouble = () => {
-    const executable = executableOf(settings.path);
-    if (executable === undefined) {
-      return settings.path === null
-        ? `This server has no browser. ${remedy}`
-        : `${settings.path} is no program that this server can start. ${remedy}`;
-    }
-    return failure !== undefined && now() - failure.at < troubleMs ? failure.message : undefined;
+  const missing = () => {
+    if (executableOf(settings.path) !== undefined) return undefined;
+    return settings.path === null
+      ? `This server has no browser. ${remedy}`
+      : `${settings.path} is no program that this server can start. ${remedy}`;
   };
   return {
-    trouble,
+    missing,
+    trouble() {
+      const isRecent = failure !== undefined && now() - failure.at < troubleMs;
+      return missing() ?? (isRecent ? failure?.message : undefined);
+    },
     async start({ signal, exchanged, setup }) {
+      const executable = executableOf(settings.path);
+      if (executable === undefined) throw new BrowserFault("broken", missing() ?? remedy);
       const leave = await places.enter(signal);
       try {
-        const missing = trouble();
-        const executable = executableOf(settings.path);
-        if (missing !== undefined || executable === undefined)
-          throw new BrowserFault("broken", missing ?? remedy);
         const isRoot = process.geteuid?.() === 0;
         const account = isRoot ? firstAccount + ((process.pid + started++) % accounts) : null;
         const launch = { ...setup, executable, hasSandbox: settings.sandbox, account, agent: userAgent };

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { testSettings } from "../../../../test/harness/api.ts";
@@ -8,10 +9,11 @@ import type { Browser } from "../connector.ts";
 import type { TraceLine } from "../http.ts";
 import { makeScrubber, type Scrubber } from "../scrub.ts";
 import { makeBrowsers } from "./browsers.ts";
+import { processTree } from "./process-tree.ts";
 import { openVisitBrowser } from "./visit-browser.ts";
 
 /** Why there is no browser on this machine to test with; `undefined` when there is one. */
-export const noBrowser = makeBrowsers(testSettings.browser, () => 0).trouble();
+export const noBrowser = makeBrowsers(testSettings.browser, () => 0).missing();
 
 /** Pages by their path; others are not there. */
 export type Pages = Record<string, (request: IncomingMessage, response: ServerResponse) => void>;
@@ -84,4 +86,26 @@ export function testVisit(
       await egress.close();
     },
   };
+}
+
+/** Browsers that this process holds: their own process, and that of Chromium. */
+export function heldBrowsers(): { host: number; chromium: number | undefined }[] {
+  const childrenOf = (pid: number) =>
+    execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(pid)], { encoding: "utf8" })
+      .split("\n")
+      .flatMap((line) => {
+        const [, id, args] = /^\s*(\d+)\s+(.*)$/.exec(line) ?? [];
+        return id === undefined ? [] : [{ pid: Number(id), args: args ?? "" }];
+      });
+  const hosts = childrenOf(process.pid).filter(({ args }) => args.includes("browser/host.ts"));
+  return hosts.map(({ pid }) => {
+    const [child] = processTree(pid).filter((each) => each.pid !== pid);
+    return { host: pid, chromium: child?.pid };
+  });
+}
+
+/** Started by itself: a server with a browser that somebody kills. */
+if (import.meta.main) {
+  await testVisit(["utility.example"]).browser.cookie("none", "http://utility.example/");
+  process.send?.("started");
 }
