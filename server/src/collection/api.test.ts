@@ -77,6 +77,9 @@ test("what was sent is checked, and says which field is wrong", async () => {
   );
   const made = await world.connect();
   expect((await call("POST", `/connections/${made._id}/backfill`, { period: "2025+2026" })).status).toBe(400);
+  expect((await call("POST", `/connections/${made._id}/backfill`, { period: "2030" })).json.message).toBe(
+    "period: has not begun yet: there is nothing to read",
+  );
   expect((await call("POST", `/connections/${made._id}/code`, { code: "1" })).status).toBe(409);
 });
 

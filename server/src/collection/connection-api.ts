@@ -300,6 +300,7 @@ const backfill = endpoint({
       const before = await reachConnection(tx, who, { id: params.id, lock: true });
       refusePaused(before);
       const { from, to } = periodIn(await timezoneOf(tx, before.accountId), period, now);
+      if (from >= now) throw invalid("period", "has not begun yet: there is nothing to read");
       await tx.run(sql`
         update connection set backfill_from = ${new Date(from)}, backfill_to = ${new Date(Math.min(to, now))}
         where id = ${before.id}`);

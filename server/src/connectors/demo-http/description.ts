@@ -16,7 +16,7 @@ export const demoUtility = {
   settings: z.object({
     url: titled(
       z
-        .url({ protocol: /^https?$/ })
+        .url({ protocol: /^https?$/, error: "must be an address that begins with http:// or https://" })
         .max(500)
         .register(fieldMarks, { place: "origin" }),
       { en: "Address of the customer pages", sv: "Adress till kundsidorna" },
