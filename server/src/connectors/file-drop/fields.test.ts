@@ -21,6 +21,13 @@ describe("names of files", () => {
     ["*", "a\\b.csv", false],
     ["*", "a\r\nDELE b", false],
     ["*", "x".repeat(256), false],
+    ["*", "", true],
+    ["?", "", false],
+    ["*.csv*", "a.csv.csv", true],
+    ["*ab", "aab", true],
+    ["a*b*c", "a-b-b-c-c", true],
+    ["a*b*c", "a-c-b", false],
+    ["Å?.csv", "å\u{1f600}.csv", true],
     ["", "a.csv", false],
   ])("%j and %j: %s", (pattern, name, isMatched) => {
     expect(nameFilter(pattern)(name)).toBe(isMatched);
@@ -37,7 +44,9 @@ describe("names of files", () => {
         },
       ),
     );
-    expect(nameFilter("*a*".repeat(30))("b".repeat(255))).toBe(false);
+    // Names that nearly match: a regular expression tries every way to share them out among the stars.
+    expect(nameFilter("*a".repeat(100))("a".repeat(255))).toBe(true);
+    expect(nameFilter(`${"*a".repeat(100)}*b`)("a".repeat(255))).toBe(false);
   });
 
   test("what is not set is not told", () => {
