@@ -349,6 +349,36 @@ describe("a look", () => {
     expect(await filesOf()).toMatchObject([{ status: "stored", counts: { added: 2 } }]);
   });
 
+  test("that dies before any of its transactions is repeated, and stores everything once", async () => {
+    const { db } = world.api.deps;
+    const usual = db.transaction;
+    let isDead = true;
+    for (let nth = 1; isDead; nth++) {
+      await start();
+      const ean = `7359900311${nth}`;
+      drop.files.set("1.csv", table(ean, [1, 2, 3]));
+      let left = nth;
+      isDead = false;
+      db.transaction = async (work) => {
+        // Beginning and ending a run are not the file's.
+        if (drop.read.length > 0 && drop.fates.length === 0 && --left === 0) {
+          isDead = true;
+          throw new Error("Connection terminated: the database was killed");
+        }
+        return usual.call(db, work) as never;
+      };
+      drop.read = [];
+      await world.run();
+      db.transaction = usual;
+      if (isDead) expect((await world.ask("GET", `/connections/${connection}`)).collected).toBeNull();
+      await lookLater();
+      await world.ask("PUT", `/meters/${(await meterOf(ean))._id}`, { box: "active" });
+      expect(await valuesOf(ean)).toEqual([1, 2, 3, null]);
+      expect(await filesOf()).toMatchObject([{ status: "stored" }]);
+      if (!isDead) expect(nth).toBeGreaterThan(4);
+    }
+  });
+
   test("a content that breaks off is no file, and is read whole the next time", async () => {
     await start();
     const text = table("735990031", [1, 2]);
