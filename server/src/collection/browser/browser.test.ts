@@ -144,6 +144,8 @@ describe.skipIf(noBrowser !== undefined)("a browser", () => {
       page: expect.stringContaining("A &amp; B"),
     });
     expect(() => browser.open("file:///etc/passwd")).toThrow("no http");
+    const both = await Promise.allSettled([browser.open(`${site.url}/`), browser.open(`${site.url}/next`)]);
+    expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
   });
 
   test("goes nowhere but to the hosts of its connector", async () => {

@@ -76,7 +76,9 @@ export class BrowserProcess {
   /** Has one order carried out. @throws BrowserFault */
   order(order: Order): Promise<Done> {
     return new Promise((resolve, reject) => {
-      if (!this.#child.connected) reject(this.#fault);
+      if (this.#waiting !== undefined)
+        reject(new Error("a browser does one thing at a time: await each step"));
+      else if (!this.#child.connected) reject(this.#fault);
       else {
         this.#waiting = { resolve, reject };
         this.#child.send(order, (error) => {
