@@ -52,6 +52,7 @@ function documentOfServer(): Document {
     smtpUrl: null,
     smtpFrom: "",
     changeDays: 1,
+    providers: {},
     deliveryDays: 1,
     browser: { path: null, sandbox: true, memoryBytesMax: 1, atOnce: 1 },
   };

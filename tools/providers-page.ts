@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Connector, markOf, wordsOf } from "../server/src/collection/connector.ts";
+import { type Connector, markOf, type SettingsShape, wordsOf } from "../server/src/collection/connector.ts";
 import { folderOf, gradeOf, readQuality } from "../server/src/connector-kit/connector-kit.ts";
 import { connectors } from "../server/src/connectors/all.ts";
 
@@ -40,15 +40,25 @@ function chapter(each: Connector): string {
     `**Values** of ${granularities.join(", ")}; ${counted(historyDays)} days back.`,
     `Usually there after ${counted(latenessHours)} hours, and read again for ${counted(correctionDays)} days.`,
     `At most ${counted(limits.perMinute)} requests a minute and ${limits.atOnce} runs at once.`,
+    ...(each.consent === undefined ? [] : ["Consent is given [by a link](collection.md#consent-by-a-link)."]),
     ...(each.needs === undefined ? [] : [`Needs a ${each.needs} on the server.`]),
     ...(terms === undefined ? [] : [`[Terms](${terms}).`]),
     `[More](../server/src/connectors/${name}/README.md).`,
   ];
-  return [`### ${name}`, `${title}. ${help.en}`, fieldsOf(each), facts.join(" ")].join("\n\n");
+  const parts = [`### ${name}`, `${title}. ${help.en}`, fieldsOf(each), operatorOf(each), facts.join(" ")];
+  return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function fieldsOf({ settings }: Connector): string {
-  const rows = Object.entries(settings.shape).map(([name, field]) => {
+/** What an operator sets up. */
+function operatorOf({ operator }: Connector): string {
+  if (operator === undefined) return "";
+  return tableOf("set up by the operator", operator.setup);
+}
+
+const fieldsOf = ({ settings }: Connector) => tableOf("credential", settings);
+
+function tableOf(what: string, { shape }: SettingsShape): string {
+  const rows = Object.entries(shape).map(([name, field]) => {
     const { title, hint } = wordsOf(field)!;
     const notes = [
       ...(markOf(field).secret === undefined ? [] : ["secret"]),
@@ -59,7 +69,7 @@ function fieldsOf({ settings }: Connector): string {
       " ",
     );
   });
-  return ["| credential | | | |", "| --- | --- | --- | --- |", ...rows].join("\n");
+  return [`| ${what} | | | |`, "| --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 const counted = (value: number) => value.toLocaleString("en");

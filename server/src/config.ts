@@ -77,6 +77,22 @@ const isZone = (name: string) => {
   }
 };
 
+const setups = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.unknown())));
+
+function setupsIn(value: string): z.output<typeof setups> | undefined {
+  try {
+    return setups.safeParse(JSON.parse(value)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(context: z.RefinementCtx): never {
+  const message = 'must be JSON such as {"green-button-cmd": {"name": {…}}}';
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
+
 /** Every setting there is. Flags, variables, `--help` and docs/configuration.md are made from it. */
 export const configSchema = z.object({
   host: text().default("127.0.0.1").register(abouts, {
@@ -300,6 +316,19 @@ export const configSchema = z.object({
     group: "Network",
     value: "address",
   }),
+  providers: z
+    .string()
+    .transform((value, context) => setupsIn(value) ?? refused(context))
+    .default({})
+    .register(abouts, {
+      about:
+        "What this server has set up at providers that want it, such as its OAuth clients: JSON, by provider and name. " +
+        "The page of providers says for which.",
+      group: "Network",
+      value: "json",
+      isSecret: true,
+      without: "none; those providers cannot be connected with",
+    }),
   changeDays: wholeNumber(1, 3650).default(90).register(abouts, {
     about:
       "Days for which the log of changes is kept. A stream that nobody reads for longer gets all present values again.",

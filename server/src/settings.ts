@@ -31,6 +31,7 @@ export function settingsOf(config: Config): Settings {
     smtpFrom: config.smtpFrom,
     changeDays: config.changeDays,
     deliveryDays: config.deliveryDays,
+    providers: config.providers,
     browser: {
       path: config.chromiumPath,
       sandbox: config.chromiumSandbox,

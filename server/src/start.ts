@@ -55,13 +55,18 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const opening = openDatabase(config, { mode: "serve", log: (message) => log.info(message) });
     ends.push(async () => (await opening.catch(() => undefined))?.stop());
     // Loading what answers requests takes as long as starting the database, which is another process.
-    const [{ makeApp, listen }, { connectors, jobKinds }, { hasNoAccounts }, { startCollecting }] =
-      await Promise.all([
-        import("./web.ts"),
-        import("./app.ts"),
-        import("./accounts/accounts.ts"),
-        import("./collection/collection.ts"),
-      ]);
+    const [
+      { makeApp, listen },
+      { connectors, jobKinds },
+      { hasNoAccounts },
+      { checkSetups, startCollecting },
+    ] = await Promise.all([
+      import("./web.ts"),
+      import("./app.ts"),
+      import("./accounts/accounts.ts"),
+      import("./collection/collection.ts"),
+    ]);
+    checkSetups(options.connectors ?? connectors, config.providers);
     const database = await opening;
     const migrated = await migrateDatabase(database);
     if (migrated.applied.length > 0) {

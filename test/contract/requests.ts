@@ -171,6 +171,7 @@ const fillings: Readonly<Record<string, (idAt: IdAt, asker: Party) => Omit<Reque
   }),
   "PUT /connections/:id": () => ({ body: { name: fresh("Connection ") } }),
   "POST /connections/:id/backfill": () => ({ body: { period: "202512" } }),
+  "POST /connections/:id/consent": () => ({ body: {} }),
   "POST /connections/:id/code": () => ({ body: { code: "123456" } }),
   "GET /connections/:id/events": () => ({ query: "wait=0" }),
   "GET /issues": (idAt) => ({

@@ -25,7 +25,13 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 /** Open to everybody by their nature: what stands in an open channel is public. */
-const openToAll = new Set(["GET /open_channels", "GET /open_channels/:id/meters", "POST /sessions"]);
+const openToAll = new Set([
+  "GET /open_channels",
+  "GET /open_channels/:id/meters",
+  "POST /sessions",
+  // The state that it is asked with is what lets in.
+  "GET /connections/callback",
+]);
 /** Lists that are asked about what their ids name, and do not filter by them. */
 const naming = new Set(["GET /completeness"]);
 /** Places that name whom to give something to: that may be anybody. */

@@ -173,6 +173,7 @@ export const testSettings: Settings = {
   smtpFrom: "metertree@metertree.test",
   changeDays: 90,
   deliveryDays: 30,
+  providers: {},
   browser: { path: null, sandbox: true, memoryBytesMax: 1_000_000_000, atOnce: 2 },
 };
 

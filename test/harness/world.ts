@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { addCollaborator, authenticate } from "../../server/src/accounts/accounts.ts";
 import { endpointsWith } from "../../server/src/app.ts";
 import { makeCollector } from "../../server/src/collection/collection.ts";
-import { ProviderFailure } from "../../server/src/collection/connector.ts";
+import { type Connector, ProviderFailure } from "../../server/src/collection/connector.ts";
 import { scriptedConnector } from "../../server/src/collection/harness.ts";
 import { exportJobs } from "../../server/src/exports/exports.ts";
 import { ubl } from "../../server/src/invoices/harness.ts";
@@ -47,7 +47,12 @@ export interface World {
 }
 
 /** Every endpoint, with a provider that is there for tests alone. */
-export const endpoints = endpointsWith([scriptedConnector()]);
+const byLink: Connector = {
+  ...scriptedConnector(),
+  name: "by-link",
+  consent: { address: ({ state }) => `https://provider.example/?state=${state}`, take: async () => ({}) },
+};
+export const endpoints = endpointsWith([scriptedConnector(), byLink]);
 
 /** The whole API over a database and a folder of its own; `close` removes both. */
 export async function wholeApi(): Promise<TestApi> {
@@ -262,6 +267,12 @@ async function addConnections(api: TestApi, party: Party): Promise<void> {
     credentials: { username: `${canary}-user`, password: `${canary}-password` },
   });
   ids.connection = made._id;
+  const waiting = await asParty(api, party, "POST", "/connections", {
+    provider: "by-link",
+    name: `${canary} link`,
+    credentials: { username: `${canary}-user`, password: `${canary}-password` },
+  });
+  ids.connection_by_link = waiting._id;
   const refusing = scriptedConnector({
     // biome-ignore lint/correctness/useYield: it never comes to that
     async *discover() {

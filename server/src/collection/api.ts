@@ -1,6 +1,7 @@
 import type { Endpoint } from "../platform/http/endpoint.ts";
 import { connectionEndpoints } from "./connection-api.ts";
 import type { Connector } from "./connector.ts";
+import { consentEndpoints } from "./consent-api.ts";
 import { credentialsEndpoints } from "./credentials-api.ts";
 import { connectionEventEndpoints } from "./event-api.ts";
 import { fileEndpoints } from "./file-api.ts";
@@ -16,6 +17,7 @@ import { structureEndpoints } from "./structure-api.ts";
 export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[] => [
   ...providerEndpoints(connectors),
   ...connectionEndpoints(connectors),
+  ...consentEndpoints(connectors),
   ...credentialsEndpoints,
   ...connectionEventEndpoints,
   ...runEndpoints,

@@ -25,5 +25,6 @@ export {
 } from "./outlook.ts";
 export { wordsIn } from "./provider.ts";
 export { makeScrubber, writings } from "./scrub.ts";
+export { checkSetups, secretsOfSetup } from "./setup.ts";
 export { makeWait } from "./visit.ts";
 export { makeCollector, startCollecting } from "./worker.ts";

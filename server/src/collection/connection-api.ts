@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { actorOf, audit, reach, timezoneOf } from "../accounts/accounts.ts";
 import { type Queryable, sql, type Tx } from "../platform/db.ts";
+import type { Deps } from "../platform/deps.ts";
 import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { accountId, id } from "../platform/http/schema.ts";
@@ -9,17 +10,20 @@ import { invalid, Problem } from "../platform/problem.ts";
 import { parsePeriods, periodIn } from "../platform/time/period.ts";
 import {
   type Connection,
+  connectionById,
   connectionColumns,
   endRun,
   reachConnection,
   runNow,
   visibleConnections,
 } from "./connection.ts";
-import { connectionView, languageOfAccount, viewConnections } from "./connection-view.ts";
+import { connectionView, languageOfAccount, viewConnections, withLink } from "./connection-view.ts";
 import { type Connector, failureKinds } from "./connector.ts";
+import { askConsent, type ConsentLink, personOf, returnUrl } from "./consent.ts";
 import { connectionStates } from "./consequence.ts";
-import { checkedSettings, openSettings, sealed, storedSettings } from "./credentials.ts";
+import { checkedSettings, openSettings, type Settings, sealed, storedSettings } from "./credentials.ts";
 import { assertAvailable } from "./readiness.ts";
+import { enteredSetup } from "./setup.ts";
 import { changeState } from "./state.ts";
 import { assertPlace } from "./structure.ts";
 
@@ -118,23 +122,27 @@ function create(connectorOf: ConnectorOf): Endpoint {
       "Connects with a provider: checks the credentials, looks for meters and begins to collect, at once.",
     description:
       "The answer comes before the provider was asked: read `/connections/{id}` or listen to its events. Credentials " +
-      "are never shown again.",
+      "are never shown again. Where customers give consent by a link, the answer holds it as `consent.url`, and what " +
+      "follows begins when they have been there.",
     ids: { account: "account" },
     body: z.object({
       provider: z.string().max(100),
       credentials,
       name: name.optional(),
       account: accountId().optional(),
+      return_url: returnUrl.optional(),
     }),
     reply: connectionView,
-    async handle({ who, body }, { db, keys, clock, settings: { browser } }) {
+    async handle({ who, body }, deps) {
+      const { db, keys, clock, settings: server } = deps;
       const now = clock.now();
       const at = new Date(now);
       const connector = connectorOf(body.provider);
-      await assertAvailable(db, connector, { settings: browser, now });
+      await assertAvailable(db, connector, { settings: server.browser, now });
       const account = await reach(db, who, body.account ?? "me");
       await assertPlace(db, account);
       const entered = checkedSettings(connector, body.credentials, null);
+      enteredSetup(connector, entered, server.providers);
       const connection = { id: newId(now), accountId: account.id };
       return db.transaction(async (tx) => {
         const { settings, sealed: box } = await storedSettings(
@@ -149,13 +157,46 @@ function create(connectorOf: ConnectorOf): Endpoint {
             ${JSON.stringify(settings)}::jsonb, ${box}, 'checking', ${at}, ${at}, 'created', ${at}, ${at})`);
         const detail = { provider: connector.name };
         await auditLine(tx, who, { now, action: "connection.created", connection, detail });
-        return show(tx, who, connection.id);
+        const link = await linkFor(tx, deps, { connector, connection, entered, who, to: body.return_url });
+        return withLink(await show(tx, who, connection.id), link);
       });
     },
   });
 }
 
-type ConnectorOf = (name: string) => Connector;
+/** Has a connection wait for the consent of its customer, where the provider wants one by a link; else null. */
+async function linkFor(
+  tx: Tx,
+  deps: Pick<Deps, "keys" | "clock" | "settings">,
+  {
+    connector,
+    connection,
+    entered,
+    who,
+    to,
+  }: {
+    connector: Connector;
+    connection: { id: string; accountId: string };
+    entered: Settings;
+    who: Caller;
+    to: string | undefined;
+  },
+): Promise<ConsentLink | null> {
+  if (connector.consent === undefined) {
+    if (to === undefined) return null;
+    throw invalid("return_url", "is for providers with consent by a link; leave it out");
+  }
+  const now = deps.clock.now();
+  await endRun(tx, connection.id, now);
+  await tx.run(sql`update connection set next_run = null where id = ${connection.id}`);
+  const concerned = (await connectionById(tx, connection.id))!;
+  await changeState(tx, deps, { connection: concerned, state: "waiting_for_consent", issue: null, now });
+  const options = { connector, connection, settings: entered, actorId: personOf(who) };
+  return askConsent(tx, deps, { ...options, returnUrl: to ?? null });
+}
+
+/** The connector of a provider. @throws Problem when there is none */
+export type ConnectorOf = (name: string) => Connector;
 
 function change(connectorOf: ConnectorOf): Endpoint {
   return endpoint({
@@ -163,13 +204,15 @@ function change(connectorOf: ConnectorOf): Endpoint {
     path: "/connections/:id",
     access: "collection",
     summary: "Changes the name or the credentials of a connection; new credentials are tried at once.",
-    description: "Fields that hold `********` keep their value. A paused connection stays paused.",
+    description:
+      "Fields that hold `********` keep their value. A paused connection stays paused. Where customers give consent by a " +
+      "link, a new one comes with new credentials.",
     ids,
     params: oneConnection,
     body: z.object({ credentials: credentials.optional(), name: name.optional() }),
     reply: connectionView,
     async handle({ who, params, body }, deps) {
-      const { db, keys, clock } = deps;
+      const { db, clock } = deps;
       const now = clock.now();
       return db.transaction(async (tx) => {
         const before = await reachConnection(tx, who, { id: params.id, lock: true });
@@ -177,25 +220,48 @@ function change(connectorOf: ConnectorOf): Endpoint {
         await tx.run(sql`
           update connection set name = ${named}, updated = ${new Date(now)}, version = version + 1
           where id = ${before.id}`);
-        if (body.credentials !== undefined) {
-          const connector = connectorOf(before.provider);
-          await assertAvailable(tx, connector, { settings: deps.settings.browser, now });
-          const old = await openSettings(tx, { keys, of: before }, before);
-          const entered = checkedSettings(connector, body.credentials, old);
-          const stored = await storedSettings(tx, { keys, of: before, connector }, entered);
-          // What was kept between runs belongs to the login of before.
-          await tx.run(sql`
-            update connection set settings = ${JSON.stringify(stored.settings)}::jsonb, sealed = ${stored.sealed},
-              memory = null, failure = null, failures = 0, failing_since = null
-            where id = ${before.id}`);
-          if (before.state !== "paused") await tryAgain(tx, deps, { before, reason: "credentials" });
-        }
+        const link =
+          body.credentials === undefined
+            ? null
+            : await enter(tx, deps, { who, before, connectorOf, sent: body.credentials });
         const detail = { credentials: body.credentials !== undefined };
         await auditLine(tx, who, { now, action: "connection.updated", connection: before, detail });
-        return show(tx, who, before.id);
+        return withLink(await show(tx, who, before.id), link);
       });
     },
   });
+}
+
+/** Gives a connection other credentials; unless it is paused, they are tried, or consent is asked for. */
+async function enter(
+  tx: Tx,
+  deps: Pick<Deps, "keys" | "clock" | "settings">,
+  {
+    who,
+    before,
+    connectorOf,
+    sent,
+  }: { who: Caller; before: Connection; connectorOf: ConnectorOf; sent: unknown },
+): Promise<ConsentLink | null> {
+  const { keys, clock, settings: server } = deps;
+  const connector = connectorOf(before.provider);
+  await assertAvailable(tx, connector, { settings: server.browser, now: clock.now() });
+  const old = await openSettings(tx, { keys, of: before }, before);
+  const entered = checkedSettings(connector, sent, old);
+  enteredSetup(connector, entered, server.providers);
+  const stored = await storedSettings(tx, { keys, of: before, connector }, entered);
+  // What was kept between runs belongs to the login of before, and so does a consent that is under way.
+  await tx.run(sql`
+    update connection set settings = ${JSON.stringify(stored.settings)}::jsonb, sealed = ${stored.sealed},
+      memory = null, failure = null, failures = 0, failing_since = null
+    where id = ${before.id}`);
+  await tx.run(sql`delete from connection_consent where connection_id = ${before.id}`);
+  if (before.state === "paused") return null;
+  if (connector.consent !== undefined) {
+    return linkFor(tx, deps, { connector, connection: before, entered, who, to: undefined });
+  }
+  await tryAgain(tx, deps, { before, reason: "credentials" });
+  return null;
 }
 
 /** Begins a run now; unless it works already, the connection is checked anew. */
@@ -363,13 +429,18 @@ const remove = endpoint({
   },
 });
 
-/** Connections with the providers of these connectors. */
-export function connectionEndpoints(connectors: readonly Connector[]): Endpoint[] {
-  const connectorOf: ConnectorOf = (wanted) => {
+/** Finds the connector of a provider. */
+export function connectorIn(connectors: readonly Connector[]): ConnectorOf {
+  return (wanted) => {
     const found = connectors.find((each) => each.name === wanted);
     if (found === undefined) throw invalid("provider", "is not known; GET /providers lists them");
     return found;
   };
+}
+
+/** Connections with the providers of these connectors. */
+export function connectionEndpoints(connectors: readonly Connector[]): Endpoint[] {
+  const connectorOf = connectorIn(connectors);
   return [
     list,
     create(connectorOf),

@@ -4,6 +4,7 @@ import { any, type Queryable, sql } from "../platform/db.ts";
 import { formatTimestamp, timestampText } from "../platform/http/schema.ts";
 import type { Connection } from "./connection.ts";
 import { failureKinds } from "./connector.ts";
+import type { ConsentLink } from "./consent.ts";
 import { connectionStates, stateMeanings } from "./consequence.ts";
 import { wordsIn } from "./provider.ts";
 import type { Step } from "./visit.ts";
@@ -33,6 +34,12 @@ export const connectionView = z.object({
     .describe(
       "While a login waits for a code: what to ask the customer. Send it to `/connections/{id}/code`",
     ),
+  consent: z
+    .object({ url: z.string(), expires: timestampText() })
+    .nullable()
+    .describe(
+      "Where the customer gives consent, in their browser: only in the answer to the request that makes the link",
+    ),
   failure: z.enum(failureKinds).nullable().describe("Of the last run; null when it succeeded"),
   failures: z.int().describe("How many runs in a row have failed"),
   failing_since: timestampText().nullable(),
@@ -50,6 +57,14 @@ export const connectionView = z.object({
   created: timestampText(),
   updated: timestampText(),
 });
+
+/** A connection whose customer has just been asked for consent. */
+export function withLink(
+  view: z.output<typeof connectionView>,
+  link: ConsentLink | null,
+): z.output<typeof connectionView> {
+  return link === null ? view : { ...view, consent: { url: link.url, expires: formatTimestamp(link.until) } };
+}
 
 const at = (instant: number | null) => (instant === null ? null : formatTimestamp(instant));
 
@@ -128,6 +143,7 @@ function stateOf(connection: Connection, language: string) {
       codePrompt === null || codeUntil === null
         ? null
         : { prompt: wordsIn(codePrompt, language), expires: formatTimestamp(codeUntil) },
+    consent: null,
     failure,
     failures,
     failing_since: at(failingSince),

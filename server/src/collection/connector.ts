@@ -74,6 +74,10 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
   /** Fields that a customer enters: `titled`, secrets made by `secret()`. */
   settings: Shape;
   limits: ProviderLimits;
+  /** What the operator of a server sets up for it, under names: who we are there, and addresses. */
+  operator?: OperatorSetup;
+  /** For a provider at which customers give consent in their browser, instead of telling us a password. */
+  consent?: ConsentWay<z.output<Shape>>;
   /** What a run needs beside HTTP. Without it `Visit.browser` is not there. */
   needs?: "browser";
   /** How its browser is set up, with `needs: "browser"`. */
@@ -98,6 +102,45 @@ export interface Connector<Shape extends SettingsShape = SettingsShape> {
   ): AsyncIterable<InvoiceDocument>;
   /** Gives the access back when the connection is deleted, where the provider has a way to. */
   revoke?(visit: Visit<z.output<Shape>>): Promise<void>;
+}
+
+/** What operators set up, in the setting `METERTREE_PROVIDERS`. */
+export interface OperatorSetup {
+  /** The field of the settings of a connection that holds one of their names. */
+  field: string;
+  /** What stands under a name. Secrets are made by `secret()`. */
+  setup: SettingsShape;
+}
+
+/**
+ * How customers give consent: their browser is sent to the provider and comes back. That only the one who was sent comes
+ * back, once and soon, is looked after before a connector hears of it.
+ */
+export interface ConsentWay<Settings> {
+  /** Where the browser is sent to. `state` must come back with it. */
+  address(asked: ConsentAsked & { settings: Settings }): string | Promise<string>;
+  /**
+   * Makes access of what the browser brought back, at the begin of a run. What it returns is set in the memory, in the
+   * same moment in which the consent counts as taken up: a code that is good for one use is never sent twice, except when
+   * no answer came.
+   * @throws ProviderFailure `consent` when the customer declined, or what came is too old
+   */
+  take(
+    visit: Visit<Settings>,
+    asked: ConsentAsked & { answer: URLSearchParams },
+  ): Promise<Readonly<Record<string, string>>>;
+}
+
+/** A consent that a customer was asked for. */
+export interface ConsentAsked {
+  /** See `Visit.setup`. */
+  setup: Readonly<Record<string, unknown>>;
+  /** Unguessable; names the attempt. */
+  state: string;
+  /** Where the provider sends the browser back to. */
+  redirectUri: string;
+  /** Secret of the attempt, for PKCE (RFC 7636): 64 hexadecimal digits. */
+  verifier: string;
 }
 
 /** The browser that a connector needs. */
@@ -136,6 +179,11 @@ export interface Visit<Settings> {
   /** @throws Error at the first use, unless the connector `needs` a browser */
   browser: Browser;
   memory: Memory;
+  /**
+   * What the operator has set up under the name that the settings hold, checked by `Connector.operator`; empty without it.
+   * @throws ProviderFailure `changed` when there is no such thing any more
+   */
+  setup: Readonly<Record<string, unknown>>;
   /**
    * Asks the customer for the code that the provider has just sent to them; resolves when it is entered.
    * @throws ProviderFailure `code` when nobody entered one within ten minutes
@@ -416,14 +464,19 @@ export function connector<Shape extends SettingsShape>(description: Connector<Sh
     throw new Error(`connector ${name}: ${what}`);
   };
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) fail("the name must be words joined by dashes");
-  for (const [field, schema] of Object.entries(settings.shape)) {
+  const shown = [settings, ...(description.operator === undefined ? [] : [description.operator.setup])];
+  for (const [field, schema] of shown.flatMap(({ shape }) => Object.entries(shape))) {
     const words = wordsOf(schema);
     if (words === undefined || languages.some((each) => words.title[each].trim() === "")) {
       fail(`the field ${field} needs a title in ${languages.join(" and ")}: titled(…)`);
     }
-    if (/password|secret|token|api_?key/i.test(field) && markOf(schema).secret === undefined) {
+    if (/password|secret|token(?!_endpoint)|api_?key/i.test(field) && markOf(schema).secret === undefined) {
       fail(`the field ${field} must be made by secret()`);
     }
+  }
+  const { operator } = description;
+  if (operator !== undefined && settings.shape[operator.field] === undefined) {
+    fail(`the settings have no field ${operator.field}, by which the operator's setup is named`);
   }
   if (languages.some((each) => description.help[each].trim() === "")) fail("help is missing");
   if (description.types.length === 0 || description.granularities.length === 0) {

@@ -4,6 +4,7 @@ import type { FailureKind, Words } from "./connector.ts";
 export const connectionStates = [
   "checking",
   "collecting",
+  "waiting_for_consent",
   "waiting_for_code",
   "credentials_refused",
   "consent_expired",
@@ -37,6 +38,13 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
     who: "nobody",
     what: { en: "Nothing: values are collected.", sv: "Ingenting: värden samlas in." },
   },
+  waiting_for_consent: {
+    who: "customer",
+    what: {
+      en: "Give consent at the provider, by the link that came with the connection. If it is too old, ask for a new one.",
+      sv: "Ge ditt medgivande hos leverantören via länken som kom med kopplingen. Är den för gammal: be om en ny.",
+    },
+  },
   waiting_for_code: {
     who: "customer",
     what: {
@@ -54,8 +62,8 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
   consent_expired: {
     who: "customer",
     what: {
-      en: "The consent has run out or was withdrawn. Renew it at the provider, then start a run.",
-      sv: "Medgivandet har gått ut eller återkallats. Förnya det hos leverantören och starta sedan en körning.",
+      en: "There is no consent, or not any more. Give it by a new link where the provider works with links; else at the provider, then start a run.",
+      sv: "Medgivande saknas eller gäller inte längre. Ge det via en ny länk om leverantören använder länkar; annars hos leverantören, och starta sedan en körning.",
     },
   },
   person_needed: {

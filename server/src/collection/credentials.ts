@@ -15,7 +15,7 @@ export interface StoredSettings {
   sealed: Buffer;
 }
 
-const placeOf = (connectionId: string, column: "sealed" | "memory" | "code") => ({
+const placeOf = (connectionId: string, column: "sealed" | "memory" | "code" | "consent") => ({
   table: "connection",
   row: connectionId,
   column,

@@ -6,6 +6,7 @@ import { newAccount, type TestAccount } from "../../../test/harness/accounts.ts"
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
 import { testBrowser } from "../../../test/harness/browser.ts";
 import { authenticate } from "../accounts/accounts.ts";
+import { accountEndpoints } from "../accounts/api.ts";
 import { importEndpoints } from "../imports/api.ts";
 import { invoiceEndpoints } from "../invoices/api.ts";
 import { invoiceJobs } from "../invoices/invoices.ts";
@@ -164,6 +165,7 @@ export interface CollectionWorld {
 export async function collectionWorld(parts: Partial<Connector> = {}): Promise<CollectionWorld> {
   const { connector, script } = playedConnector(parts);
   const endpoints = [
+    ...accountEndpoints,
     ...meterEndpoints,
     ...treeEndpoints,
     ...collectionEndpoints([connector]),

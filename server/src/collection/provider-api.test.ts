@@ -37,6 +37,7 @@ test("the catalogue says what a connection needs, in the language of the account
     terms: null,
     available: true,
     unavailable_because: null,
+    consent: null,
     help: "Ask the test.",
     credentials: {
       type: "object",

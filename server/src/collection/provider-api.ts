@@ -38,7 +38,10 @@ function list(path: string, connectors: readonly Connector[]): Endpoint {
       const language = await languageFor(db, who);
       const shown = found.slice(skip, skip + limit);
       const troubles = await unavailable(db, shown, { settings: settings.browser, now: clock.now() });
-      const data = shown.map((each) => viewProvider(each, { language, trouble: troubles.get(each.name) }));
+      const setups = settings.providers;
+      const data = shown.map((each) =>
+        viewProvider(each, { language, setups, trouble: troubles.get(each.name) }),
+      );
       return new Page(data, { count: found.length, skip, limit });
     },
   });
@@ -56,7 +59,11 @@ function one(path: string, connectors: readonly Connector[]): Endpoint {
       const found = connectors.find(({ name }) => name === params.provider);
       if (found === undefined) throw notFound(`no provider ${params.provider}`);
       const troubles = await unavailable(db, [found], { settings: settings.browser, now: clock.now() });
-      return viewProvider(found, { language: await languageFor(db, who), trouble: troubles.get(found.name) });
+      return viewProvider(found, {
+        language: await languageFor(db, who),
+        setups: settings.providers,
+        trouble: troubles.get(found.name),
+      });
     },
   });
 }

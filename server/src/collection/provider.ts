@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { meterTypes } from "../meters/meters.ts";
+import type { Settings } from "../platform/deps.ts";
 import { granularities } from "../platform/granularity.ts";
 import { type Connector, type Language, languages, markOf, type Words, wordsOf } from "./connector.ts";
+
+type Setups = Settings["providers"];
 
 /** A provider as the API shows it. */
 export const providerView = z.object({
@@ -19,6 +22,12 @@ export const providerView = z.object({
     .string()
     .nullable()
     .describe("What is to be done on the server, when it is not available"),
+  consent: z
+    .enum(["link"])
+    .nullable()
+    .describe(
+      "`link`: a new connection answers with an address at which the customer gives consent, in their browser",
+    ),
   help: z.string().describe("How a customer gets access, in the language of the account"),
   credentials: z
     .record(z.string(), z.unknown())
@@ -38,11 +47,15 @@ export function languageOf(language: string): Language {
   return languages.find((each) => each === language) ?? "en";
 }
 
-/** Shows the provider of a connector. `trouble`: why it cannot be asked. */
+/**
+ * Shows the provider of a connector, with the names that the operator has set up. `trouble`: why it cannot be asked.
+ */
 export function viewProvider(
   connector: Connector,
-  { language, trouble }: { language: string; trouble: string | undefined },
+  { language, setups, trouble }: { language: string; setups: Setups; trouble: string | undefined },
 ): z.output<typeof providerView> {
+  const isSetUp = connector.operator === undefined || Object.keys(setups[connector.name] ?? {}).length > 0;
+  const why = trouble ?? (isSetUp ? undefined : "Register the server there, and set METERTREE_PROVIDERS.");
   return {
     name: connector.name,
     title: connector.title,
@@ -53,14 +66,18 @@ export function viewProvider(
     lateness_hours: connector.latenessHours,
     correction_days: connector.correctionDays,
     terms: connector.terms ?? null,
-    available: trouble === undefined,
-    unavailable_because: trouble ?? null,
+    available: why === undefined,
+    unavailable_because: why ?? null,
+    consent: connector.consent === undefined ? null : "link",
     help: wordsIn(connector.help, language),
-    credentials: credentialsSchema(connector, language),
+    credentials: credentialsSchema(connector, { language, setups }),
   };
 }
 
-function credentialsSchema({ settings }: Connector, language: string): Record<string, unknown> {
+function credentialsSchema(
+  { name: provider, settings, operator }: Connector,
+  { language, setups }: { language: string; setups: Setups },
+): Record<string, unknown> {
   const { required = [] } = z.toJSONSchema(settings, { io: "input" });
   const properties = Object.entries(settings.shape).map(([name, field]) => {
     const { $schema: _, ...schema } = z.toJSONSchema(field, { io: "input" });
@@ -71,6 +88,7 @@ function credentialsSchema({ settings }: Connector, language: string): Record<st
       name,
       {
         ...shown,
+        ...(name === operator?.field ? { enum: Object.keys(setups[provider] ?? {}) } : {}),
         ...(words === undefined ? {} : { title: wordsIn(words.title, language) }),
         ...(words?.hint === undefined ? {} : { description: wordsIn(words.hint, language) }),
       },

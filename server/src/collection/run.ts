@@ -4,6 +4,7 @@ import { repeat } from "../platform/repeat.ts";
 import type { Browsers } from "./browser/browsers.ts";
 import { type Claimed, keepLease, LostConnection } from "./claim.ts";
 import { type Connector, type FoundMeter, ProviderFailure } from "./connector.ts";
+import { takeConsent } from "./consent.ts";
 import { openSettings } from "./credentials.ts";
 import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
@@ -80,6 +81,7 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
   const leave = await leaveToLogIn(deps, login);
   try {
     if (leave === "no") throw new ProviderFailure("credentials", knownWrong);
+    await takeConsent(deps, { connector, connection: claimed, open });
     const next =
       connector.receive === undefined
         ? await ask(deps, running, { open, counts })

@@ -90,7 +90,11 @@ const stayIn = ({ state }: Claimed) => (state === "waiting_for_code" ? "checking
 
 function issueOf({ state, issueAfterHours }: Consequence, failingMs: number): IssueKind | null {
   if (failingMs < issueAfterHours * 3_600_000) return null;
-  return state === null || state === "checking" || state === "collecting" || state === "paused"
+  return state === null ||
+    state === "checking" ||
+    state === "collecting" ||
+    state === "waiting_for_consent" ||
+    state === "paused"
     ? "provider_unreachable"
     : state;
 }

@@ -20,6 +20,7 @@ import { type HttpOptions, openHttp, type TraceLine } from "./http.ts";
 import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { openReach } from "./reach.ts";
 import { makeScrubber, type Scrubber } from "./scrub.ts";
+import { presentSetup, secretsOfSetup, setupOf } from "./setup.ts";
 import { waitForCode } from "./state.ts";
 
 /** One step of a run, as people see it. */
@@ -40,6 +41,11 @@ export interface OpenVisit {
   lastPage(): string | undefined;
   /** Resolves when the steps told so far are written. */
   told(): Promise<void>;
+  /**
+   * Sets what a consent came to in the memory, and ends the consent, in one moment.
+   * @throws LostConnection when the credentials were changed meanwhile
+   */
+  keepAccess(entries: Readonly<Record<string, string>>, consentId: string): Promise<void>;
   /** Ends what the visit has opened. */
   close(): Promise<void>;
 }
@@ -67,7 +73,11 @@ export async function openVisit(
   signal: AbortSignal,
 ): Promise<OpenVisit> {
   const { clock, egress } = deps;
-  const scrubber = makeScrubber(secretsIn(connector, settings));
+  const setups = deps.settings.providers;
+  const scrubber = makeScrubber([
+    ...secretsIn(connector, settings),
+    ...secretsOfSetup(connector, setupOf(connector, settings, setups)),
+  ]);
   const trace: TraceLine[] = [];
   const { steps, step, told } = makeTeller(deps, { claimed, scrubber });
   const wait = makeWait({
@@ -96,12 +106,16 @@ export async function openVisit(
   };
   const window = openVisitBrowser({ ...way, wait, trace: addLine, browsers, connector, settings });
   const { http, browser, lastPage } = remembering(openHttp(way), window.browser);
+  const { memory, keepAccess } = await openMemory(deps, { claimed, scrubber });
   const visit: Visit<Settings> = {
     settings,
+    get setup() {
+      return presentSetup(connector, settings, setups);
+    },
     http,
     browser,
     reach: openReach({ egress, signal, now: clock.now, trace: addLine }),
-    memory: await openMemory(deps, { claimed, scrubber }),
+    memory,
     mayAsk: (question) =>
       mayAsk(deps.db, connector, { connectionId: claimed.id, question, now: clock.now() }),
     wait,
@@ -116,7 +130,7 @@ export async function openVisit(
       return code;
     },
   };
-  return { visit, scrubber, trace, steps, lastPage, told, close: window.close };
+  return { visit, scrubber, trace, steps, lastPage, told, keepAccess, close: window.close };
 }
 
 /** The ways of a visit; the latest answer is at hand as text, when it is one. */
@@ -194,26 +208,49 @@ async function tellSteps({ db }: Deps, { id, runId }: Claimed, steps: readonly S
 async function openMemory(
   { db, keys }: Deps,
   { claimed, scrubber }: { claimed: Claimed; scrubber: Scrubber },
-): Promise<Memory> {
-  const text = await opened(db, { keys, of: claimed, column: "memory" }, claimed.memory);
+): Promise<{ memory: Memory } & Pick<OpenVisit, "keepAccess">> {
+  const of = { keys, of: claimed, column: "memory" } as const;
+  const text = await opened(db, of, claimed.memory);
   const kept = new Map(Object.entries(JSON.parse(text ?? "{}") as Record<string, string>));
   // Mostly tokens; what is no secret does no harm when it is hidden.
   scrubber.add(...kept.values());
+  let stored = claimed.memory;
+  const boxed = () => {
+    const plain = JSON.stringify(Object.fromEntries(kept));
+    if (plain.length > memoryBytesMax) throw new Error(`a connector keeps more than ${memoryBytesMax} bytes`);
+    return sealed(db, of, plain);
+  };
+  /** Also of a run that was ended: a refresh token that is good for one use has replaced the stored one. */
+  const isOurs = () => sql`id = ${claimed.id} and memory is not distinct from ${stored}::bytea`;
+  const write = async () => {
+    const box = await boxed();
+    await db.run(sql`update connection set memory = ${box} where ${isOurs()}`);
+    stored = box;
+  };
+  /** One after the other: each finds what the one before has stored. */
+  let writing = Promise.resolve();
   return {
-    get: (key) => kept.get(key),
-    async set(key, value) {
-      if (value === null) kept.delete(key);
-      else {
-        kept.set(key, value);
-        scrubber.add(value);
-      }
-      const plain = JSON.stringify(Object.fromEntries(kept));
-      if (plain.length > memoryBytesMax)
-        throw new Error(`a connector keeps more than ${memoryBytesMax} bytes`);
-      const box = await sealed(db, { keys, of: claimed, column: "memory" }, plain);
-      await db.run(
-        sql`update connection set memory = ${box} where id = ${claimed.id} and run_id = ${claimed.runId}`,
-      );
+    memory: {
+      get: (key) => kept.get(key),
+      async set(key, value) {
+        if (value === null) kept.delete(key);
+        else {
+          kept.set(key, value);
+          scrubber.add(value);
+        }
+        writing = writing.then(write, write);
+        await writing;
+      },
+    },
+    async keepAccess(entries, consentId) {
+      for (const [key, value] of Object.entries(entries)) kept.set(key, value);
+      scrubber.add(...Object.values(entries));
+      const box = await boxed();
+      const ended = await db.run(sql`
+        with held as (update connection set memory = ${box} where ${isOurs()} returning id)
+        delete from connection_consent c using held where c.connection_id = held.id and c.id = ${consentId}`);
+      if (ended === 0) throw new LostConnection();
+      stored = box;
     },
   };
 }

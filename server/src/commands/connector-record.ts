@@ -29,6 +29,12 @@ export async function recordConnector(connector: Connector, words: RecordWords):
   }
   const { no_recorded_talk: why } = readQuality(folderOf(connector.name));
   if (why !== undefined) throw new Problem("invalid", `${connector.name} cannot be recorded: ${why}`);
+  if (connector.consent !== undefined || connector.operator !== undefined) {
+    throw new Problem(
+      "invalid",
+      `${connector.name} needs what an operator sets up, and a customer's consent in a browser. Write its cases by hand.`,
+    );
+  }
   const egress = makeEgress({ allow: configOf({}, "commands").egressAllow });
   const terminal = makeTerminal();
   const stopping = new AbortController();

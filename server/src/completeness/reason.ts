@@ -56,6 +56,7 @@ export const reasonMeanings = {
     },
   },
   provider_unreachable: state("provider_unreachable"),
+  waiting_for_consent: state("waiting_for_consent"),
   waiting_for_code: state("waiting_for_code"),
   person_needed: state("person_needed"),
   page_changed: state("page_changed"),

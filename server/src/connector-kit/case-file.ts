@@ -45,6 +45,8 @@ export type Expected = z.output<typeof expectedInCase>;
 export const caseFile = z.strictObject({
   about: z.string().min(1),
   settings: z.record(z.string(), z.unknown()),
+  /** What the operator has set up, with `Connector.operator`. */
+  setup: z.record(z.string(), z.unknown()).default({}),
   now: instant,
   memory: z.record(z.string(), z.string()).default({}),
   /** What the customer enters each time that a code is asked for; after the last nobody enters one. */

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { makeScrubber, makeWait, openHttp, secretsIn, type TraceLine } from "../collection/collection.ts";
+import {
+  makeScrubber,
+  makeWait,
+  openHttp,
+  secretsIn,
+  secretsOfSetup,
+  type TraceLine,
+} from "../collection/collection.ts";
 import {
   type Browser,
   type Connector,
@@ -40,7 +47,7 @@ export async function playCase(connector: Connector, played: ConnectorCase): Pro
   const { told, failure, codesLeft } = run;
   const problems = [...player.complaints(), ...differences(told, played.expected)];
   if (codesLeft > 0) problems.push(`codes of the case that were never asked for: ${codesLeft}`);
-  problems.push(...leaks(connector, played.settings, run));
+  problems.push(...leaks(secretsOf(connector, played), run));
   return { told, failure, problems };
 }
 
@@ -60,6 +67,7 @@ export async function runCase(
   { egress }: Pick<Player, "egress">,
 ): Promise<CaseRun> {
   const settings = connector.settings.parse(played.settings);
+  const setup = connector.operator?.setup.parse(played.setup) ?? {};
   const trace: TraceLine[] = [];
   const steps: string[] = [];
   const asked: string[] = [];
@@ -70,9 +78,10 @@ export async function runCase(
   const wait = makeWait({ step, pause: async () => undefined });
   const visit: Visit<Record<string, unknown>> = {
     settings,
+    setup,
     http: openHttp({
       egress,
-      scrubber: makeScrubber(secretsIn(connector, settings)),
+      scrubber: makeScrubber(secretsOf(connector, played)),
       now: () => played.now,
       signal,
       slot: async () => undefined,
@@ -242,13 +251,14 @@ function differences(told: Told, expected: Expected): string[] {
   return found;
 }
 
-/** Secrets of the settings where everybody would read them: in what was told, not only where the engine hides them. */
-function leaks(
-  connector: Connector,
-  settings: Record<string, unknown>,
-  { told, trace, steps, failure }: CaseRun,
-): string[] {
-  const scrubber = makeScrubber(secretsIn(connector, settings));
+const secretsOf = (connector: Connector, { settings, setup }: ConnectorCase) => [
+  ...secretsIn(connector, settings),
+  ...secretsOfSetup(connector, setup),
+];
+
+/** Secrets where everybody would read them: in what was told, not only where the engine hides them. */
+function leaks(secrets: readonly string[], { told, trace, steps, failure }: CaseRun): string[] {
+  const scrubber = makeScrubber(secrets);
   const places = {
     "the trace": trace,
     "a step": steps,
@@ -259,6 +269,6 @@ function leaks(
   };
   return Object.entries(places).flatMap(([place, value]) => {
     const text = JSON.stringify(value) ?? "";
-    return scrubber.scrub(text) === text ? [] : [`a secret of the settings stands in ${place}`];
+    return scrubber.scrub(text) === text ? [] : [`a secret stands in ${place}`];
   });
 }

@@ -66,6 +66,8 @@ export async function record(options: RecordOptions): Promise<Recording> {
   const wait = makeWait({ step, pause: (seconds) => pause(seconds * 1000, signal) });
   const visit: Visit<Record<string, unknown>> = {
     settings,
+    // Connectors that an operator sets something up for are not recorded.
+    setup: {},
     http: openHttp({
       egress: recorded(options.egress, exchanges),
       scrubber: makeScrubber(secretsIn(connector, settings)),

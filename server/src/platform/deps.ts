@@ -44,6 +44,8 @@ export interface Settings {
   changeDays: number;
   /** Days for which delivered files, deliveries and runs are kept. */
   deliveryDays: number;
+  /** What the operator has set up for providers, by provider and name. */
+  providers: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Browsers that connectors drive. */
   browser: BrowserSettings;
 }

@@ -67,6 +67,7 @@ export type IdKind =
   | "meter_source"
   | "meter_event"
   | "connection"
+  | "connection_by_link"
   | "connection_run"
   | "connection_file"
   | "issue"
