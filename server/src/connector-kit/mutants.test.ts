@@ -40,6 +40,7 @@ function caseOf(body: string): ConnectorCase {
     name: "one",
     about: "x",
     settings: {},
+    setup: {},
     now: start,
     memory: {},
     codes: [],

@@ -269,6 +269,6 @@ function leaks(secrets: readonly string[], { told, trace, steps, failure }: Case
   };
   return Object.entries(places).flatMap(([place, value]) => {
     const text = JSON.stringify(value) ?? "";
-    return scrubber.scrub(text) === text ? [] : [`a secret stands in ${place}`];
+    return scrubber.scrub(text) === text ? [] : [`a secret of the settings stands in ${place}`];
   });
 }

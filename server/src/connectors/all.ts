@@ -8,6 +8,7 @@ import { fileDropFtp } from "./file-drop-ftp/connector.ts";
 import { fileDropMail } from "./file-drop-mail/connector.ts";
 import { fileDropS3 } from "./file-drop-s3/connector.ts";
 import { fileDropSftp } from "./file-drop-sftp/connector.ts";
+import { greenButtonCmd } from "./green-button-cmd/connector.ts";
 import { n3rgy } from "./n3rgy/connector.ts";
 import { octopus } from "./octopus/connector.ts";
 import { openMeteo } from "./open-meteo/connector.ts";
@@ -21,6 +22,7 @@ export const connectors: readonly Connector[] = [
   octopus,
   n3rgy,
   datadis,
+  greenButtonCmd,
   openMeteo,
   fileDropFtp,
   fileDropSftp,
