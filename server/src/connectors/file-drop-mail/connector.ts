@@ -80,8 +80,10 @@ export const fileDropMail = connector({
   },
 });
 
-/** Mails that one look takes up. */
+/** Mails that one look puts away. Others do not count: they stay, and would keep those behind them from being read. */
 const mailsMax = 200;
+/** Mails that the server is asked about together. */
+const mailsAtOnce = 50;
 
 async function* mailsOf(
   mailbox: Held<ImapFlow>,
@@ -92,26 +94,32 @@ async function* mailsOf(
   const isTheirs = senderFilter(settings.senders)!;
   const uids = await ask(`the mailbox ${settings.mailbox}`, (client) => searchOf(client, settings, isTheirs));
   step("listed", { mails: uids.length });
-  for (const uid of uids.slice(0, mailsMax)) {
-    const found = await ask("a mail", (client) => mailOf(client, uid, settings));
-    // What the server found by a part of the address is held against the whole of it.
-    if (found === undefined || !isTheirs.matches(found.from)) continue;
-    let isRefused = false;
-    for (const attachment of found.attachments) {
-      const { part, name } = attachment;
-      const fate = yield {
-        place: `${settings.mailbox}/${uid}/${part} ${name}`,
-        name,
-        mark: `${found.validity} ${uid} ${part}`,
-        reading: readingOf(settings),
-        content: () => toldContent(name, contentOf(mailbox, uid, attachment), { tell: imapFailure }),
-      };
-      isRefused ||= fate === "refused";
+  let away = 0;
+  for (let from = 0; from < uids.length; from += mailsAtOnce) {
+    const some = uids.slice(from, from + mailsAtOnce);
+    for (const mail of await ask("mails", (client) => mailsWith(client, some, settings))) {
+      // What the server found by a part of the address is held against the whole of it.
+      if (!isTheirs.matches(mail.from)) continue;
+      if (away++ === mailsMax) return { isWhole: false };
+      const { uid, validity } = mail;
+      let isRefused = false;
+      for (const attachment of mail.attachments) {
+        const { part, name } = attachment;
+        const fate = yield {
+          place: `${settings.mailbox}/${uid}/${part} ${name}`,
+          name,
+          mark: `${validity} ${uid} ${part}`,
+          reading: readingOf(settings),
+          content: () => toldContent(name, contentOf(mailbox, uid, attachment), imapFailure),
+        };
+        isRefused ||= fate === "refused";
+      }
+      if (isRefused) away--;
+      else
+        await ask("a mail was read, but could not be put away", (client) => putAway(client, uid, settings));
     }
-    if (!isRefused)
-      await ask("a mail was read, but could not be put away", (client) => putAway(client, uid, settings));
   }
-  return { isWhole: uids.length <= mailsMax };
+  return { isWhole: true };
 }
 
 /** Numbers of the mails to look at, ascending. */
@@ -126,20 +134,28 @@ async function searchOf(client: ImapFlow, { after }: Settings, { texts }: Sender
 }
 
 interface Mail {
+  uid: number;
   from: string;
   /** Changes when the server has numbered its mails anew. */
   validity: bigint;
   attachments: Attachment[];
 }
 
-async function mailOf(client: ImapFlow, uid: number, { pattern }: Settings): Promise<Mail | undefined> {
-  const mail = await client.fetchOne(String(uid), { envelope: true, bodyStructure: true }, { uid: true });
-  if (mail === false || client.mailbox === false) return undefined;
-  return {
-    from: mail.envelope?.from?.[0]?.address ?? "",
-    validity: client.mailbox.uidValidity,
-    attachments: attachmentsOf(mail.bodyStructure, nameFilter(pattern)),
-  };
+/** Those of the mails with these numbers that are still there, ascending. */
+async function mailsWith(client: ImapFlow, uids: readonly number[], { pattern }: Settings): Promise<Mail[]> {
+  const isWanted = nameFilter(pattern);
+  const mails: Mail[] = [];
+  const asked = { envelope: true, bodyStructure: true };
+  for await (const { uid, envelope, bodyStructure } of client.fetch(uids.join(","), asked, { uid: true })) {
+    if (client.mailbox === false) break;
+    mails.push({
+      uid,
+      from: envelope?.from?.[0]?.address ?? "",
+      validity: client.mailbox.uidValidity,
+      attachments: attachmentsOf(bodyStructure, isWanted),
+    });
+  }
+  return mails.sort((a, b) => a.uid - b.uid);
 }
 
 async function* contentOf(

@@ -113,6 +113,15 @@ describe("a mailbox", () => {
     await world.ask("POST", `/connections/${id}/pause`);
   });
 
+  test("mails that stay keep nobody from reading those behind them, however many they are", async () => {
+    for (let i = 0; i < 205; i++) server.deliver(mail("meters@utility.example.elsewhere.example", {}));
+    server.deliver(mail("meters@utility.example", { "a.csv": hourTable(ean, [3, 4]) }));
+    const id = await world.begin(credentials());
+    await world.runAll();
+    expect(await valuesOf(id)).toEqual([3, 4]);
+    await world.ask("POST", `/connections/${id}/pause`);
+  });
+
   test("mails are moved to another mailbox", async () => {
     server.deliver(mail("meters@utility.example", { "a.csv": hourTable(ean, [1, 2]) }));
     const id = await world.begin(credentials({ after: "move", move_to: "Archive" }));
