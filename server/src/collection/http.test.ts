@@ -56,6 +56,17 @@ const failureOf = async (work: Promise<unknown>): Promise<ProviderFailure> => {
 };
 
 describe("requests of a visit", () => {
+  test("are answered with what came, also when it only looks like JSON with a token", async () => {
+    const scrubber = makeScrubber();
+    const { http } = open({ scrubber });
+    handle = (_, response) => {
+      response.setHeader("content-type", "application/json");
+      response.end('{"access_token": "half-a\\qtoken", "note": "');
+    };
+    expect((await http.send(`${at}/`)).text()).toContain("half-a");
+    expect(scrubber.scrub("half-a\\qtoken")).toBe("********");
+  });
+
   test("name the tighter limit that they fall under", async () => {
     const limits: (string | undefined)[] = [];
     const { http } = open({ slot: async (limit) => void limits.push(limit) });

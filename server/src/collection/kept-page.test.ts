@@ -10,7 +10,7 @@ import { watchCollection } from "./metrics.ts";
 let world: CollectionWorld;
 const server = createServer((request, answer) => answer.end(`<p>new layout for ${request.url}</p>`));
 let url: string;
-let how: "told" | "stumbled" = "told";
+let how: "told" | "stumbled" | "long" = "told";
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -21,6 +21,9 @@ beforeAll(async () => {
       const { password } = settings as { password: string };
       const answer = await http.send(`${url}/meters?secret=${password}`);
       const page = answer.text();
+      // Cut off in the middle of the password.
+      const long = `${"x".repeat(200_000 - 6)}${password}`;
+      if (how === "long") throw new ProviderFailure("changed", "a long page", { page: long });
       if (how === "told") throw new ProviderFailure("changed", "no table of meters", { page });
       (undefined as unknown as { rows: string }).rows.trim();
     },
@@ -59,6 +62,16 @@ test("what a connector does not understand is kept without secrets, and told to 
   watchCollection(metrics, api.db);
   const text = await metrics.registry.metrics();
   expect(text).toContain('metertree_connections_failing{provider="scripted",failure="changed"} 2');
+});
+
+test("a page that is cut off where a secret stands shows no part of it", async () => {
+  const { api } = world;
+  how = "long";
+  await world.connect("Sommar-2027");
+  await world.run();
+  const [kept] = await keptPages(api.db, { limit: 1 });
+  const page = await keptPage(api.db, { keys: api.deps.keys, runId: kept!.runId });
+  expect([kept!.message, page?.length, page?.slice(-7)]).toEqual(["a long page", 200_000, "x******"]);
 });
 
 test("a run that has no page has none", async () => {

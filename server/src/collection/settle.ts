@@ -15,6 +15,8 @@ export type Report = Pick<OpenVisit, "scrubber" | "trace" | "steps" | "lastPage"
 
 const messageCharsMax = 1_000;
 const pageCharsMax = 200_000;
+/** A secret that stands where a page is cut off would not be known by its half. */
+const secretCharsMax = 20_000;
 
 /** Holds the connection of a run, or says that the run has lost it. */
 export async function holds(tx: Tx, { id, runId }: Claimed): Promise<boolean> {
@@ -145,7 +147,7 @@ async function keepPage(
 ): Promise<void> {
   const page = failure.page ?? (failure.kind === "changed" ? report.lastPage() : undefined);
   if (page === undefined) return;
-  const text = report.scrubber.scrub(page.slice(0, pageCharsMax));
+  const text = report.scrubber.scrub(page.slice(0, pageCharsMax + secretCharsMax)).slice(0, pageCharsMax);
   const place = { table: "connection_run", row: claimed.runId, column: "page" };
   const box = await keys.seal(tx, claimed.accountId, text, place);
   await tx.run(sql`update connection_run set page = ${box} where id = ${claimed.runId}`);

@@ -34,7 +34,16 @@ function tokensOf(header: string): string[] {
 /** Tokens that an answer in JSON hands out. */
 export function secretsOfAnswer({ headers, body }: Pick<EgressAnswer, "headers" | "body">): string[] {
   if (body.length > bytesMax || !/json/i.test(headers["content-type"] ?? "")) return [];
-  return [...body.toString("utf8").matchAll(member)].map(([, text]) => JSON.parse(`"${text}"`) as string);
+  return [...body.toString("utf8").matchAll(member)].map(([, text]) => plainOf(text!));
+}
+
+/** What a string of JSON says. One that is none is left to whoever reads the answer, and is a secret as it stands. */
+function plainOf(text: string): string {
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return text;
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
