@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { testSettings } from "../../../../test/harness/api.ts";
 import { tryBrowser } from "./attempt.ts";
+import { freeAccount } from "./browsers.ts";
 import { makeFolder, removeFolder, sweepFolders } from "./folder.ts";
 import { heldBrowsers, noBrowser, serve, type TestVisit, testVisit } from "./harness.ts";
 import { hostRule } from "./hosts.ts";
-import { processTree } from "./process-tree.ts";
+import { busyUsers, processTree } from "./process-tree.ts";
 
 const own = () =>
   readdirSync(tmpdir()).filter((name) => name.startsWith(`metertree-browser-${process.pid}-`));
@@ -263,6 +264,17 @@ describe("what a killed server left", () => {
     await removeFolder(inUse);
     expect(existsSync(inUse)).toBe(false);
   });
+});
+
+test("two browsers of one machine are never the same user, whichever servers they are of", () => {
+  const busy = new Set<number>();
+  for (let n = 0; n < 4_000; n++) {
+    const account = freeAccount(n % 7, busy);
+    expect([account >= 61_184, account < 65_184, busy.has(account)]).toEqual([true, true, false]);
+    busy.add(account);
+  }
+  expect(() => freeAccount(5, busy)).toThrow("every user");
+  expect(busyUsers()).toContain(process.geteuid?.());
 });
 
 test("hosts are named with their ports, or all below a name", () => {

@@ -3,6 +3,7 @@ import type { BrowserSettings } from "../../platform/deps.ts";
 import { userAgent } from "../http.ts";
 import { BrowserFault } from "./fault.ts";
 import { BrowserProcess, type ProcessOptions } from "./process.ts";
+import { busyUsers } from "./process-tree.ts";
 import type { Launch } from "./protocol.ts";
 
 /** The browsers of this server process: which, and how many at once. */
@@ -35,6 +36,8 @@ const usualPlaces = [
  */
 const firstAccount = 61_184;
 const accounts = 4_000;
+/** Servers that start together look for users so far from each other. */
+const apart = 97;
 /** A browser that did not start may have been put right after so long. */
 const troubleMs = 600_000;
 
@@ -64,7 +67,7 @@ export function makeBrowsers(settings: BrowserSettings, now: () => number): Brow
       const leave = await places.enter(signal);
       try {
         const isRoot = process.geteuid?.() === 0;
-        const account = isRoot ? firstAccount + ((process.pid + started++) % accounts) : null;
+        const account = isRoot ? freeAccount(process.pid * apart + started++, busyUsers()) : null;
         const launch = { ...setup, executable, hasSandbox: settings.sandbox, account, agent: userAgent };
         const memoryBytesMax = settings.memoryBytesMax;
         const browser = await BrowserProcess.start({ launch, memoryBytesMax, signal, exchanged });
@@ -80,6 +83,19 @@ export function makeBrowsers(settings: BrowserSettings, now: () => number): Brow
       }
     },
   };
+}
+
+/**
+ * A user for one more browser, the `number`th or one behind it that no process runs as: other servers of this machine have
+ * browsers too.
+ * @throws BrowserFault when all are taken
+ */
+export function freeAccount(number: number, busy: ReadonlySet<number>): number {
+  for (let tried = number; tried < number + accounts; tried++) {
+    const account = firstAccount + (tried % accounts);
+    if (!busy.has(account)) return account;
+  }
+  throw new BrowserFault("broken", "every user for browsers has a process");
 }
 
 function executableOf(path: string | null): string | undefined {

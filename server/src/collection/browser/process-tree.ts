@@ -20,20 +20,30 @@ export function processTree(root: number): Member[] {
   return members;
 }
 
-function readAll(): Map<number, { parent: number; bytes: number }> {
-  const all = new Map<number, { parent: number; bytes: number }>();
+interface Seen {
+  parent: number;
+  user: number;
+  bytes: number;
+}
+
+function readAll(): Map<number, Seen> {
+  const all = new Map<number, Seen>();
   for (const name of foldersOf("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const status = readFileSync(`/proc/${name}/status`, "utf8");
       const kilobytes = fieldOf(status, "RssAnon") + fieldOf(status, "RssShmem");
-      all.set(Number(name), { parent: fieldOf(status, "PPid"), bytes: kilobytes * 1024 });
+      const [parent, user] = [fieldOf(status, "PPid"), fieldOf(status, "Uid")];
+      all.set(Number(name), { parent, user, bytes: kilobytes * 1024 });
     } catch {
       // It has ended since.
     }
   }
   return all;
 }
+
+/** Ids of all users that have a process. Empty where the system does not tell. */
+export const busyUsers = (): Set<number> => new Set([...readAll().values()].map(({ user }) => user));
 
 function foldersOf(path: string): string[] {
   try {
