@@ -110,7 +110,7 @@ async function* mailsOf(
           name,
           mark: `${validity} ${uid} ${part}`,
           reading: readingOf(settings),
-          content: () => toldContent(name, contentOf(mailbox, uid, attachment), imapFailure),
+          content: () => toldContent(name, contentOf(mailbox, uid, attachment), { tell: imapFailure }),
         };
         isRefused ||= fate === "refused";
       }
