@@ -112,6 +112,17 @@ test("lists, numbers and addresses arrive in the form that the server uses", () 
   });
 });
 
+test("what is set up at providers is JSON, by provider and name", () => {
+  const providers = { utility: { north: { client_secret: "hidden-secret" } } };
+  expect(readConfig({}, { METERTREE_PROVIDERS: JSON.stringify(providers) }).providers).toEqual(providers);
+  expect(readConfig({}, {}).providers).toEqual({});
+  for (const text of ['{"utility": "hidden-secret"}', "hidden-secret", "[1]", '{"utility": {"north": 7}}']) {
+    const message = messageOf(() => readConfig({}, { METERTREE_PROVIDERS: text }));
+    expect(message).toContain("METERTREE_PROVIDERS must be JSON");
+    expect(message).not.toContain("hidden-secret");
+  }
+});
+
 test("every setting has a variable of its own, and only secrets lack a flag", () => {
   const variables = settingViews.map((view) => view.variable);
   expect(new Set(variables).size).toBe(variables.length);

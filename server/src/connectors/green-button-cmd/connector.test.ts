@@ -29,7 +29,14 @@ beforeEach(async () => {
   power.mend();
   power.points = [];
   power.grants = [];
-  Object.assign(power, { tokenSeconds: 3_600, isRotating: true, notReady: 0, publishedAt: null, oldest: 0 });
+  Object.assign(power, {
+    tokenSeconds: 3_600,
+    isRotating: true,
+    notReady: 0,
+    publishedAt: null,
+    oldest: 0,
+    first: 0,
+  });
   Object.assign(power, { zone, now: () => world.api.clock.now() });
   world.api.deps.settings.providers = { "green-button-cmd": { north: power.setup() } };
 });
@@ -262,18 +269,23 @@ describe("tokens", () => {
   test("a run that loses its connection while the token is renewed loses no token", async () => {
     point();
     const id = await collecting();
-    let isEnded = false;
-    power.now = () => {
-      // Asked when the custodian makes the token: the run is taken away before the answer.
-      if (!isEnded)
-        void world.api.db.run(sql`update connection set run_id = null, next_run = null where id = ${id}`);
-      isEnded = true;
-      return world.api.clock.now();
+    const { deps } = world.api;
+    const { egress } = deps;
+    deps.egress = {
+      ...egress,
+      async request(url, request) {
+        const answer = await egress.request(url, request);
+        const ended = sql`update connection set run_id = null, next_run = null where id = ${id}`;
+        if (String(url).includes("oauth/token")) await deps.db.run(ended);
+        return answer;
+      },
     };
     await later(day);
-    expect(isEnded).toBe(true);
+    deps.egress = egress;
+    expect(await view(id)).toMatchObject({ next_run: null });
     await world.runAgain(id);
     expect(await view(id)).toMatchObject({ failure: null, state: "collecting" });
+    expect(requests(/oauth\/token/).length).toBe(2);
   });
 
   test("one that ends half-way is renewed; one that is refused at once is a fault of theirs", async () => {
@@ -349,6 +361,32 @@ describe("consent", () => {
     expect(await view(id)).toMatchObject({ failure: null, state: "collecting" });
     const { body } = requests(/oauth\/token/)[0]!;
     expect(new URLSearchParams(body).get("code_verifier")).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test("that reaches back for some days only shows its meters, and a refusal makes none vanish", async () => {
+    const one = point();
+    power.first = Date.parse("2026-11-01T04:00:00Z");
+    const id = await consented();
+    expect(await view(id)).toMatchObject({ failure: null });
+    expect((await world.sourcesOf(id)).has(keyOf(one))).toBe(true);
+    power.fail(/Subscription/, { status: 403, text: "" }, 2);
+    await world.runAgain(id);
+    expect(await view(id)).toMatchObject({ failure: "unreachable" });
+    expect(await world.ask("GET", `/issues?connection._id=${id}`)).toEqual([]);
+  });
+
+  test("of somebody else is not taken: a code belongs to the browser that was sent for it", async () => {
+    point();
+    const [mine, theirs] = await Promise.all(
+      [1, 2].map(() => world.ask("POST", "/connections", { provider: "green-button-cmd", credentials })),
+    );
+    const answer = (await power.visit(theirs.consent.url, "allow")).searchParams;
+    answer.set("state", new URL(mine.consent.url).searchParams.get("state")!);
+    await world.api.call("GET", `/connections/callback?${answer}`);
+    await world.runAll();
+    expect(await view(mine._id)).toMatchObject({ failure: "consent" });
+    expect(await view(theirs._id)).toMatchObject({ state: "waiting_for_consent" });
+    expect(power.grants).toEqual([]);
   });
 
   test("is ended at the custodian when the connection is deleted", async () => {

@@ -4,6 +4,7 @@ import {
   type Delivery,
   type FoundMeter,
   line,
+  ProviderFailure,
   titled,
   type Visit,
   type Wanted,
@@ -65,11 +66,7 @@ export const greenButtonCmd = connector({
   },
   async *discover(visit) {
     const session = new Session(visit);
-    const { points } = await ask(session, visit, {
-      path: "",
-      from: visit.now - lookBackDays * day,
-      to: visit.now,
-    });
+    const points = await pointsOf(session, visit);
     visit.step("list usage points", { points: points.length });
     for (const point of points) yield meterOf(point, { visit, session });
   },
@@ -78,8 +75,10 @@ export const greenButtonCmd = connector({
     for (const [usagePoint, some] of Map.groupBy(wanted, ({ key }) => pointIn(key))) {
       for (const { from, to } of timeSpans(some, windowDays * day)) {
         visit.step("read a usage point", { days: Math.ceil((to - from) / day) });
-        const path = `/UsagePoint/${encodeURIComponent(usagePoint)}`;
-        const { points } = await ask(session, visit, { path, from, to });
+        const path = `/UsagePoint/${usagePoint}`;
+        const feed = await ask(session, visit, { path, period: { from, to } });
+        if (feed === "refused") visit.step("not answered for this time");
+        const points = typeof feed === "string" ? [] : feed.points;
         yield* deliveriesOf(points, some, { from, to, custodian: visit.settings.custodian });
       }
     }
@@ -94,23 +93,35 @@ export const greenButtonCmd = connector({
 
 interface Question {
   path: string;
-  /** Epoch milliseconds, half-open. */
-  from: number;
-  to: number;
+  /** Epoch milliseconds, half-open; all that there is without it. */
+  period?: { from: number; to: number };
 }
 
-/** One question; nothing when there is nothing, or the custodian does not answer for that time. */
+/**
+ * All that the customer has, by their values of the last weeks. A consent may not reach back so far: then by all that it
+ * reaches.
+ */
+async function pointsOf(session: Session, visit: Visit<Settings>): Promise<PointSeries[]> {
+  const period = { from: visit.now - lookBackDays * day, to: visit.now };
+  const some = await ask(session, visit, { path: "", period });
+  const feed = some === "refused" ? await ask(session, visit, { path: "" }) : some;
+  // Otherwise meters that are there would be taken for gone.
+  if (feed === "refused") throw new ProviderFailure("unreachable", "the subscription is refused, and active");
+  return feed === "none" ? [] : feed.points;
+}
+
 async function ask(
   session: Session,
   { step, now }: Visit<Settings>,
-  { path, from, to }: Question,
-): Promise<ReadFeed> {
+  { path, period }: Question,
+): Promise<ReadFeed | "none" | "refused"> {
   const { timezone, published } = session.custodian;
   // When an entry was published is after its values, and later again when they were corrected.
-  const last = published === "values" ? to : now;
-  const told = await session.batch(path, { "published-min": instant(from), "published-max": instant(last) });
-  if (told === "refused") step("not answered for this time");
-  if (told === "refused" || told === "none") return { points: [], odd: 0, ambiguous: 0 };
+  const last = period !== undefined && published === "values" ? period.to : now;
+  const query: Record<string, string> =
+    period === undefined ? {} : { "published-min": instant(period.from), "published-max": instant(last) };
+  const told = await session.batch(path, query);
+  if (typeof told === "string") return told;
   const feed = await readFeed(told, timezone);
   const { odd, ambiguous } = feed;
   if (odd > 0 || ambiguous > 0) step("left out", { odd, ambiguous });

@@ -70,6 +70,9 @@ export async function readFeed(answer: HttpAnswer, zone: string): Promise<ReadFe
       }
     }
   }
+  // They become a part of addresses.
+  const strange = [...parts.values()].find(({ about }) => /\s|^\.{1,2}$/.test(about.meter));
+  if (strange !== undefined) throw changedAnswer(answer, "a usage point whose id is no part of an address");
   const wanted = [...parts.values()].filter(({ about }) => metrics.has(about.metric) && about.meter !== "");
   return { ...joined(wanted), odd };
 }

@@ -54,8 +54,9 @@ export interface Custodian extends Emulator {
   notReady: number;
   /** What `published-min` and `-max` are about; of entries, when they were published (epoch ms). */
   publishedAt: number | null;
-  /** Older data are refused, epoch ms. */
+  /** Questions that end before are refused, and such that begin before `first`; epoch ms. */
   oldest: number;
+  first: number;
   setup(more?: object): Record<string, unknown>;
   /** What a customer does at the consent page. Returns where the browser is sent back to. */
   visit(url: string, answer: "allow" | "deny"): Promise<URL>;
@@ -80,6 +81,7 @@ export async function custodian(now: () => number): Promise<Custodian> {
     notReady: 0,
     publishedAt: null as number | null,
     oldest: 0,
+    first: 0,
   };
   const server = await emulate((heard) => answerOf(heard, both));
   const both = Object.assign(state, server);
@@ -214,9 +216,9 @@ function batch({ query }: Heard, { state, point }: { state: State; point: string
     state.notReady--;
     return { status: 202, headers: { "retry-after": "0" }, text: "" };
   }
-  const from = Date.parse(query.get("published-min")!);
-  const to = Date.parse(query.get("published-max")!);
-  if (to <= state.oldest) return { status: 403, text: "" };
+  const from = Date.parse(query.get("published-min") ?? new Date(state.first).toISOString());
+  const to = Date.parse(query.get("published-max") ?? new Date(state.now()).toISOString());
+  if (to <= state.oldest || from < state.first) return { status: 403, text: "" };
   const points = state.points.filter(({ id }) => point === undefined || id === point);
   if (points.length === 0 && point !== undefined) return { status: 404, text: "" };
   return xml(feedOf(points, { from, to, state }));
