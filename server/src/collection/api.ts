@@ -18,7 +18,7 @@ export const collectionEndpoints = (connectors: readonly Connector[]): Endpoint[
   ...providerEndpoints(connectors),
   ...connectionEndpoints(connectors),
   ...consentEndpoints(connectors),
-  ...credentialsEndpoints,
+  ...credentialsEndpoints(connectors),
   ...connectionEventEndpoints,
   ...runEndpoints,
   ...fileEndpoints,

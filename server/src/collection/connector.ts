@@ -10,6 +10,7 @@ import { markOf } from "../platform/secret-field.ts";
 import type { Reach } from "../platform/transfer/call.ts";
 
 export {
+  aside,
   fieldMarks,
   line,
   markOf,

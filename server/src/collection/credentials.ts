@@ -107,6 +107,17 @@ export async function openSettings(
   return { ...stored.settings, ...(JSON.parse(secrets ?? "{}") as Settings) };
 }
 
+/** What of settings says who logs in where: the same login with another folder or pattern is the same. */
+export function loginIn(connector: Connector, settings: Settings): Settings {
+  const { shape } = connector.settings;
+  return Object.fromEntries(
+    Object.entries(settings).filter(([name]) => {
+      const field = shape[name];
+      return field === undefined || markOf(field).aside !== true;
+    }),
+  );
+}
+
 /** Every secret in settings, for the scrubber. */
 export function secretsIn(connector: Connector, settings: Settings): string[] {
   return secretNames(connector).flatMap((name) => {

@@ -8,6 +8,7 @@ import type { Settings } from "./credentials.ts";
 export interface Login {
   accountId: string;
   provider: string;
+  /** Those that say who logs in where. */
   settings: Settings;
 }
 

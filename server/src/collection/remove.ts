@@ -5,7 +5,7 @@ import type { Deps } from "../platform/deps.ts";
 import type { Browsers } from "./browser/browsers.ts";
 import type { Claimed } from "./claim.ts";
 import { type Connector, ProviderFailure } from "./connector.ts";
-import { openSettings } from "./credentials.ts";
+import { loginIn, openSettings } from "./credentials.ts";
 import { eraseBrought } from "./invoice.ts";
 import { leaveToLogIn, noteLogin } from "./refused.ts";
 import { openVisit } from "./visit.ts";
@@ -23,7 +23,8 @@ export async function removeConnection(
   signal: AbortSignal,
 ): Promise<void> {
   const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
-  const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
+  const { accountId, provider } = claimed;
+  const login = { accountId, provider, settings: loginIn(connector, settings) };
   const leave = connector.revoke === undefined ? "no" : await leaveToLogIn(deps, login);
   if (connector.revoke !== undefined && leave !== "no") {
     const open = await openVisit(deps, { connector, claimed, settings, browsers }, signal);

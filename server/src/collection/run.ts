@@ -5,7 +5,7 @@ import type { Browsers } from "./browser/browsers.ts";
 import { type Claimed, keepLease, LostConnection } from "./claim.ts";
 import { type Connector, type FoundMeter, ProviderFailure } from "./connector.ts";
 import { takeConsent } from "./consent.ts";
-import { openSettings } from "./credentials.ts";
+import { loginIn, openSettings } from "./credentials.ts";
 import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
 import { guarded } from "./guarded.ts";
@@ -77,7 +77,8 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
   const settings = await openSettings(deps.db, { keys: deps.keys, of: claimed }, claimed);
   const open = await openVisit(deps, { connector, claimed, settings, browsers }, signal);
   const report: Report = { ...open, counts };
-  const login = { accountId: claimed.accountId, provider: claimed.provider, settings };
+  const { accountId, provider } = claimed;
+  const login = { accountId, provider, settings: loginIn(connector, settings) };
   const leave = await leaveToLogIn(deps, login);
   try {
     if (leave === "no") throw new ProviderFailure("credentials", knownWrong);

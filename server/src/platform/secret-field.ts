@@ -8,6 +8,8 @@ export interface FieldMark {
   place?: "value" | "origin";
   /** Found out at the first connection and stored; left out of a change, it stays. */
   learned?: boolean;
+  /** Says nothing about who logs in where: what was refused stays refused, whatever it says. */
+  aside?: true;
 }
 
 /** The marks of fields. */
@@ -45,6 +47,12 @@ export function optionalSecret(about: string, text: z.ZodString = line(1_000)) {
   return optional(z.union([z.literal(mask), text]))
     .describe(`${about} ${secretText}`)
     .register(fieldMarks, { secret: "whole" });
+}
+
+/** Marks a field that says nothing about who logs in where. */
+export function aside<Schema extends z.ZodType>(field: Schema): Schema {
+  fieldMarks.add(field, { ...markOf(field), aside: true });
+  return field;
 }
 
 /** `null` when it is left out. */

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { PassThrough } from "node:stream";
 import type { Client } from "basic-ftp";
 import { z } from "zod";
-import { connector, titled } from "../../collection/connector.ts";
+import { aside, connector, titled } from "../../collection/connector.ts";
 import type { Reach } from "../../platform/transfer/call.ts";
 import { ftpFailure, ftpFields, ftpSession } from "../../platform/transfer/ftp.ts";
 import { about } from "../file-drop/about.ts";
@@ -18,7 +18,7 @@ const settings = z.object({
   port: titled(ftpFields.port, words.port),
   username: titled(ftpFields.username, words.username),
   password: titled(ftpFields.password, words.password),
-  path: titled(ftpFields.path, words.path, words.pathHint),
+  path: titled(aside(ftpFields.path), words.path, words.pathHint),
   tls: titled(
     ftpFields.tls,
     { en: "Encryption", sv: "Kryptering" },

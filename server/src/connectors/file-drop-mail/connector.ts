@@ -1,6 +1,7 @@
 import type { ImapFlow } from "imapflow";
 import { z } from "zod";
 import {
+  aside,
   connector,
   type FileFate,
   type Look,
@@ -31,11 +32,13 @@ const settings = z.object({
       sv: "implicit: oftast på port 993. explicit: STARTTLS, på port 143. none: lösenordet skickas i klartext.",
     },
   ),
-  mailbox: titled(imapFields.mailbox, { en: "Mailbox", sv: "Brevlåda" }),
+  mailbox: titled(aside(imapFields.mailbox), { en: "Mailbox", sv: "Brevlåda" }),
   senders: titled(
-    line(1_000).refine(
-      (text) => senderFilter(text) !== undefined,
-      "must be addresses such as meters@example.com, @example.com",
+    aside(
+      line(1_000).refine(
+        (text) => senderFilter(text) !== undefined,
+        "must be addresses such as meters@example.com, @example.com",
+      ),
     ),
     { en: "Senders", sv: "Avsändare" },
     {
@@ -45,7 +48,7 @@ const settings = z.object({
   ),
   ...readingFields,
   after: titled(
-    z.enum(["seen", "move", "delete"]).default("seen"),
+    aside(z.enum(["seen", "move", "delete"]).default("seen")),
     { en: "Mails that were read", sv: "Brev som har lästs" },
     {
       en: "seen: they are marked as read, and only unread ones are looked at. move: they go to another mailbox. delete: they are removed.",
@@ -53,7 +56,7 @@ const settings = z.object({
     },
   ),
   move_to: titled(
-    line(500).default("Archive"),
+    aside(line(500).default("Archive")),
     { en: "Mailbox for read mails", sv: "Brevlåda för lästa brev" },
     { en: "It must be there already.", sv: "Den måste redan finnas." },
   ),

@@ -154,6 +154,15 @@ describe("a mailbox", () => {
     expect(logins()).toBe(1);
     await world.runAgain(id);
     expect(logins()).toBe(1);
+    // Nor when somebody looks for the fault in another place.
+    const { credentials: shown } = (await world.connection(id)) as { credentials: object };
+    const other = { mailbox: "Other", pattern: "*.txt", senders: "@x.example", after: "delete", unit: "kWh" };
+    await world.ask("PUT", `/connections/${id}`, { credentials: { ...shown, ...other } });
+    await world.runAll();
+    expect([logins(), (await world.connection(id)).state]).toEqual([1, "credentials_refused"]);
+    await world.ask("PUT", `/connections/${id}`, { credentials: { ...shown, password: "also wrong" } });
+    await world.runAll();
+    expect(logins()).toBe(2);
   });
 
   test("a mailbox that is not there, a server without TLS, and one that is away", async () => {

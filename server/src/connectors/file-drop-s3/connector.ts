@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { z } from "zod";
-import { connector, titled } from "../../collection/connector.ts";
+import { aside, connector, titled } from "../../collection/connector.ts";
 import { failureOf } from "../../platform/egress/egress.ts";
 import type { Reach } from "../../platform/transfer/call.ts";
 import { s3Fields, s3Sdk, s3Session } from "../../platform/transfer/s3.ts";
@@ -37,7 +37,7 @@ const settings = z.object({
     },
   ),
   path: titled(
-    s3Fields.path,
+    aside(s3Fields.path),
     { en: "Folder", sv: "Mapp" },
     {
       en: "What keys of the files begin with, up to the last slash: in/daily. Folders in it are not looked into.",

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { FileEntryWithStats, SFTPWrapper, Stats } from "ssh2";
 import { z } from "zod";
-import { connector, type Memory, optional, titled } from "../../collection/connector.ts";
+import { aside, connector, type Memory, optional, titled } from "../../collection/connector.ts";
 import type { Reach } from "../../platform/transfer/call.ts";
 import {
   done,
@@ -39,7 +39,7 @@ const settings = z
         sv: "Så som ssh-keygen -l visar det: SHA256:… Utan det måste servern visa samma nyckel som första gången, tills uppgifterna anges på nytt.",
       },
     ),
-    path: titled(sftpFields.path, words.path, words.pathHint),
+    path: titled(aside(sftpFields.path), words.path, words.pathHint),
     ...readingFields,
     ...afterFields,
     ...waitField,

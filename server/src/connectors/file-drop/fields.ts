@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { type FileReading, line, optional, titled } from "../../collection/connector.ts";
+import { aside, type FileReading, line, optional, titled } from "../../collection/connector.ts";
 import { isZone } from "../../platform/time/zone.ts";
 
-/** Settings about files, whatever they come by. */
+/** Settings about files, whatever they come by: they have nothing to do with the login. */
 
 /** Which files are taken, and how they are read where they do not say so themselves. */
 export const readingFields = {
   pattern: titled(
-    line(500).default("*"),
+    aside(line(500).default("*")),
     { en: "Names of files", sv: "Filnamn" },
     {
       en: "With * for any text and ? for one character, several with commas between: *.csv, *.zip",
@@ -15,7 +15,7 @@ export const readingFields = {
     },
   ),
   mapping: titled(
-    optional(line(100)),
+    aside(optional(line(100))),
     { en: "Mapping", sv: "Mappning" },
     {
       en: "Name of a saved mapping that says how tables are read; they are recognised without one where possible.",
@@ -23,7 +23,7 @@ export const readingFields = {
     },
   ),
   meter: titled(
-    optional(line(100)),
+    aside(optional(line(100))),
     { en: "Meter", sv: "Mätare" },
     {
       en: "Number of the metering point, when the files name none.",
@@ -31,12 +31,12 @@ export const readingFields = {
     },
   ),
   unit: titled(
-    optional(line(40)),
+    aside(optional(line(40))),
     { en: "Unit", sv: "Enhet" },
     { en: "When the files name none: kWh, m3.", sv: "När filerna inte anger någon: kWh, m3." },
   ),
   timezone: titled(
-    optional(line(64).refine(isZone, "must be an IANA time zone such as Europe/Stockholm")),
+    aside(optional(line(64).refine(isZone, "must be an IANA time zone such as Europe/Stockholm"))),
     { en: "Time zone", sv: "Tidszon" },
     {
       en: "Of times in the files: Europe/Stockholm. That of the account when neither this nor the file says one.",
@@ -62,7 +62,7 @@ export function readingOf({ mapping, meter, unit, timezone }: ReadingSettings): 
 /** What becomes of files in a folder when their values are stored. */
 export const afterFields = {
   after: titled(
-    z.enum(["leave", "archive", "delete"]).default("leave"),
+    aside(z.enum(["leave", "archive", "delete"]).default("leave")),
     { en: "Files that were read", sv: "Filer som har lästs" },
     {
       en: "leave: they stay. archive: they are moved to a folder. delete: they are removed.",
@@ -70,7 +70,7 @@ export const afterFields = {
     },
   ),
   archive_path: titled(
-    line(1_000).default("archive"),
+    aside(line(1_000).default("archive")),
     { en: "Archive", sv: "Arkiv" },
     {
       en: "Folder that files are moved to, seen from the folder that they lie in.",
@@ -82,7 +82,7 @@ export const afterFields = {
 /** How long a file must have stood still. */
 export const waitField = {
   wait_minutes: titled(
-    z.int().min(0).max(1_440).default(2),
+    aside(z.int().min(0).max(1_440).default(2)),
     { en: "Minutes to wait", sv: "Minuter att vänta" },
     {
       en: "A file is read when it has not changed for so long: it may still be being written.",
