@@ -76,6 +76,20 @@ describe("what is stored is what Elvia publishes", () => {
     expect(await storedOf(id, ids[0]!, years)).toEqual(truth);
   });
 
+  test("history of one metering point, when another one of the same question has none", async () => {
+    world.connector.historyDays = 300;
+    const [old, young] = [ids[0]!, ids[1]!];
+    provider.points = [
+      { id: old, contract: { startTime: since } },
+      { id: young, contract: { startTime: Date.parse("2026-08-20T22:00:00Z") }, hidesContract: true },
+    ];
+    const id = await world.collecting(credentials());
+    expect(await world.connection(id)).toMatchObject({ state: "collecting", failure: null });
+    const months = { from: Date.parse("2026-02-01T00:00:00Z"), to: now };
+    for (const key of [old, young])
+      expect(await storedOf(id, key, months)).toEqual(provider.truth(key, months));
+  });
+
   test("hours that come late, are corrected, or have no value yet", async () => {
     const hole = Date.parse("2026-10-25T01:00:00Z");
     provider.publishedUntil = now - 30 * 3_600_000;

@@ -87,13 +87,9 @@ export function elviaAt(origin: string): Connector {
     },
     async *collect(visit, wanted) {
       for (const question of questionsOf(wanted)) {
-        const { ids, granularity, first, last, production } = question;
+        const { ids, granularity, first, last } = question;
         visit.step(`read ${granularity}`, { points: ids.length, days: last - first + 1 });
-        const period = { from: midnight(first), to: Math.min(midnight(last + 1), visit.now) };
-        const answer = await ask(visit, { origin, ...period, production, ids });
-        // Before the contract there is nothing, and Elvia refuses to look.
-        if (answer.status === 400 && question.isHistory) visit.step("no history", { status: 400 });
-        else yield* deliveriesOf(expectOk(answer), question);
+        yield* collectPoints(visit, { origin, question });
       }
     },
   });
@@ -101,6 +97,21 @@ export function elviaAt(origin: string): Connector {
 
 /** The grid of Oslo and the counties around it, through its interface for values of meters. */
 export const elvia = elviaAt("https://elvia.azure-api.net");
+
+async function* collectPoints(
+  visit: Visit<Settings>,
+  { origin, question }: { origin: string; question: Question },
+): AsyncGenerator<Delivery> {
+  const { ids, first, last, production } = question;
+  const period = { from: midnight(first), to: Math.min(midnight(last + 1), visit.now) };
+  const answer = await ask(visit, { origin, ...period, production, ids });
+  const isRefused = answer.status === 400 && question.isHistory;
+  if (!isRefused) yield* deliveriesOf(expectOk(answer), question);
+  // Before the contract there is nothing, and Elvia refuses to look.
+  else if (ids.length === 1) visit.step("no history", { status: 400 });
+  // It does not say whose contract it is: the history of the others must not pass as read.
+  else for (const id of ids) yield* collectPoints(visit, { origin, question: { ...question, ids: [id] } });
+}
 
 const midnight = (index: number) => localToUtc(zone, index * day).utc;
 

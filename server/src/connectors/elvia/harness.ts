@@ -4,6 +4,8 @@ import { type Emulator, emulate, type Told } from "../../../../test/harness/emul
 export interface EmulatedPoint {
   id: string;
   produces?: boolean;
+  /** Values are there, and nothing about the contract. */
+  hidesContract?: boolean;
   /** Epoch ms. */
   contract: { startTime: number; endTime?: number };
 }
@@ -105,10 +107,7 @@ function answer(elvia: EmulatedElvia, { from, to, now, ids, production }: Asked)
       }));
     return {
       meteringPointId: id,
-      customerContract: {
-        startTime: osloText(contract.startTime),
-        endTime: osloText(contract.endTime ?? Date.parse("2099-12-31T23:00:00Z")),
-      },
+      ...(point.hidesContract === true ? {} : { customerContract: contractOf(contract) }),
       metervalue: {
         fromHour: osloText(from),
         toHour: osloText(to),
@@ -120,6 +119,11 @@ function answer(elvia: EmulatedElvia, { from, to, now, ids, production }: Asked)
   const text = JSON.stringify({ meteringpoints });
   return { text: elvia.distort?.(text) ?? text, headers: { "content-type": "application/json" } };
 }
+
+const contractOf = ({ startTime, endTime }: EmulatedPoint["contract"]) => ({
+  startTime: osloText(startTime),
+  endTime: osloText(endTime ?? Date.parse("2099-12-31T23:00:00Z")),
+});
 
 /** `2026-10-25T02:00:00+02:00` */
 function osloText(at: number): string {
