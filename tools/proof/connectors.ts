@@ -14,6 +14,7 @@ export interface Verdict extends Outcomes {
   seed: number;
   customers: number;
   days: number;
+  browsers: number;
   held: Compared;
   /** Connections whose state was not what the table says of their last failure. */
   misstated: string[];
@@ -35,6 +36,8 @@ export interface Options {
   customers: number;
   /** Days of the utility's clock that collection goes on for. */
   days: number;
+  /** So many of the customers are collected for by a real browser. */
+  browsers: number;
 }
 
 const hour = 3_600_000;
@@ -44,7 +47,7 @@ const begin = Date.UTC(2025, 0, 10, 12);
 const scopes = "basic,write_meters,write_accounts,collection";
 /** Leases are for a minute and renewed every ten seconds: one with less than this left has lost its worker. */
 const leaseOfDeadMs = 30_000;
-const victims: readonly Victim[] = ["web", "worker 1", "worker 2", "database"];
+const victims: readonly Victim[] = ["web", "worker 1", "worker 2", "database", "browser"];
 
 /**
  * A utility lives through a year in minutes, with all its faults drawn from the seed, while Metertree collects for all
@@ -139,7 +142,7 @@ class Proof {
     await client.call("POST /accounts/{id}/structure", { path: me, body: { structure } });
     await client.call("POST /inbox_rules", { body: { name: "Everything", actions: { box: "active" } } });
     const connected: Connected[] = [];
-    for (const { username, password } of customers) {
+    for (const [i, { username, password }] of customers.entries()) {
       const body = { name: username, custom_identifier: username };
       const account =
         structure === "classic"
@@ -147,7 +150,8 @@ class Proof {
           : (await client.call("POST /accounts/{id}/subaccounts", { path: me, body }))._id;
       const { _id } = await client.call("POST /connections", {
         body: {
-          provider: "demo-http",
+          // Half of the browsers for each account.
+          provider: 2 * i < this.#options.browsers ? "demo-browser" : "demo-http",
           name: username,
           credentials: { url: this.#utility.url, username, password },
           ...(account === undefined ? {} : { account }),
@@ -188,8 +192,7 @@ class Proof {
     if (this.#random() < 0.2) {
       await delay(1500 * this.#random());
       const victim = pick(victims);
-      this.#kills[victim] = (this.#kills[victim] ?? 0) + 1;
-      await this.#servers.kill(victim);
+      if (await this.#servers.kill(victim)) this.#kills[victim] = (this.#kills[victim] ?? 0) + 1;
     }
   }
 
@@ -236,6 +239,7 @@ class Proof {
   }
 
   async verdict(): Promise<Verdict> {
+    const { seed, customers, days, browsers } = this.#options;
     tell("the year is over; every connection runs once more while the utility's clock stands still");
     const at = await this.#finish();
     const years = [...new Set([begin - 410 * day, begin - 365 * day, begin, at].map(yearOf))];
@@ -274,7 +278,10 @@ class Proof {
     const isSame = held.compared > 0 && held.unknown + held.missing + held.extra + held.wrong === 0;
     return {
       suite: "connectors",
-      ...this.#options,
+      seed,
+      customers,
+      days,
+      browsers,
       held,
       ...outcomes,
       misstated: this.#misstated,

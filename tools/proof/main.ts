@@ -3,10 +3,12 @@ import { connectors } from "./connectors.ts";
 import { killImport } from "./kill-import.ts";
 import { streamExport } from "./stream-export.ts";
 
+const usage =
+  "npm run proof -- SUITE [--cycles N] [--seconds N] [--customers N] [--days N] [--browsers N] [--seed N]";
+
 /**
- * `npm run proof -- SUITE --cycles N --seconds N --customers N --days N --seed N`: prints one line of JSON; exit code 1
- * when something is wrong. A suite repeats so many cycles, goes on for so many seconds, or for so many days of so many
- * customers.
+ * Prints one line of JSON; exit code 1 when something is wrong. A suite repeats so many cycles, goes on for so many
+ * seconds, or for so many days of so many customers.
  */
 const suites = { "kill-import": killImport, "stream export": streamExport, connectors };
 
@@ -17,6 +19,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "3600" },
     customers: { type: "string", default: "200" },
     days: { type: "string", default: "365" },
+    browsers: { type: "string", default: "0" },
     seed: { type: "string" },
   },
 });
@@ -25,15 +28,15 @@ const cycles = Number(values.cycles);
 const seconds = Number(values.seconds);
 const customers = Number(values.customers);
 const days = Number(values.days);
+const browsers = Number(values.browsers);
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
-const areGood = [cycles, seconds, customers, days].every((each) => each >= 1) && Number.isInteger(seed);
+const areGood =
+  [cycles, seconds, customers, days].every((each) => each >= 1) && browsers >= 0 && Number.isInteger(seed);
 if (suite === undefined || !areGood) {
-  console.error(
-    `npm run proof -- SUITE [--cycles N] [--seconds N] [--customers N] [--days N] [--seed N]\nSuites: ${Object.keys(suites).join(", ")}`,
-  );
+  console.error(`${usage}\nSuites: ${Object.keys(suites).join(", ")}`);
   process.exitCode = 2;
 } else {
-  const verdict = await suite({ cycles, seconds, customers, days, seed });
+  const verdict = await suite({ cycles, seconds, customers, days, browsers, seed });
   console.log(JSON.stringify(verdict));
   process.exitCode = verdict.ok ? 0 : 1;
 }

@@ -8,6 +8,31 @@ export function killDatabase(dataDir: string): void {
   for (const pid of [postmaster, ...childrenOf(postmaster)]) killHard(pid);
 }
 
+/** Ends a browser below a process at once; false when there is none. */
+export function killBrowser(root: number): boolean {
+  const waiting = [root];
+  for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
+    const children = childrenOf(pid);
+    waiting.push(...children);
+    // Chromium's helpers have a type; the one without is the browser itself.
+    const browser = children.find((child) => isBrowser(commandOf(child)));
+    if (browser === undefined) continue;
+    killHard(browser);
+    return true;
+  }
+  return false;
+}
+
+const isBrowser = (command: string) => /chrom/i.test(command) && !command.includes("--type=");
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** Processes that a process has started. */
 function childrenOf(parent: number): number[] {
   return readdirSync("/proc")

@@ -4,12 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { openPostgres, type RunningPostgres } from "../../../server/src/platform/postgres/postgres.ts";
-import { killDatabase } from "../processes.ts";
+import { killBrowser, killDatabase } from "../processes.ts";
 
 const program = fileURLToPath(new URL("serve.ts", import.meta.url));
 
 /** Processes that can be killed. */
-export type Victim = "web" | "worker 1" | "worker 2" | "database";
+export type Victim = "web" | "worker 1" | "worker 2" | "database" | "browser";
 
 /** One process that answers, two that collect, and their database. */
 export class Servers {
@@ -97,17 +97,24 @@ export class Servers {
     if (name === "web") this.#url = first[0].url;
   }
 
-  /** Kills at once, as a loss of power would, and starts again; a database starts by itself. */
-  async kill(victim: Victim): Promise<void> {
+  /**
+   * Kills at once, as a loss of power would, and starts again; a database starts by itself, and a browser with the
+   * next run. Returns whether there was anything to kill.
+   */
+  async kill(victim: Victim): Promise<boolean> {
+    if (victim === "browser") {
+      return (["worker 1", "worker 2"] as const).some((name) => killBrowser(this.#processes.get(name)!.pid!));
+    }
     if (victim === "database") {
       killDatabase(this.dataDir);
       await this.#recovered();
-      return;
+      return true;
     }
     const child = this.#processes.get(victim)!;
     child.kill("SIGKILL");
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     await this.#start(victim);
+    return true;
   }
 
   /** The database answers again, and what gave up while it was away is started again. */
