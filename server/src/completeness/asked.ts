@@ -4,7 +4,7 @@ import type { Connector } from "../collection/collection.ts";
 import { type ActiveReference, activeReferences, resolveForReading } from "../meters/meters.ts";
 import type { Queryable } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
-import { granularities } from "../platform/granularity.ts";
+import { type Granularity, granularities } from "../platform/granularity.ts";
 import type { Caller } from "../platform/http/endpoint.ts";
 import { accountId, commaList } from "../platform/http/schema.ts";
 import { invalid, notFound, Problem } from "../platform/problem.ts";
@@ -124,6 +124,19 @@ export function assertBounded(asked: Look, meters: number, { settings }: Pick<De
       `looks at ${looks} values of ${meters} meters, at most ${most} at once; shorten it, or name fewer meters`,
     );
   }
+}
+
+/** The first of these complaints that one request may look at together: at least one. */
+export function lookable<Each extends { granularity: Granularity; begins: number; ends: number }>(
+  complaints: readonly Each[],
+  { valuesMax }: Pick<Deps["settings"], "valuesMax">,
+): Each[] {
+  let left = valuesMax * looksPerValue;
+  const end = complaints.findIndex(({ granularity, begins, ends }, i) => {
+    left -= pointsAtMost(granularity, "UTC", { from: begins, to: ends });
+    return left < 0 && i > 0;
+  });
+  return complaints.slice(0, end === -1 ? undefined : end);
 }
 
 /** The meters of an account that all conditions of a request hold for; each root meter once. */

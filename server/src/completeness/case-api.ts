@@ -5,6 +5,7 @@ import { type Endpoint, endpoint, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
 import { formatTimestamp, id } from "../platform/http/schema.ts";
 import { invalid } from "../platform/problem.ts";
+import { lookable } from "./asked.ts";
 import {
   addCase,
   type Case,
@@ -14,6 +15,7 @@ import {
   closeCase,
   complaintsIn,
   moveToCase,
+  openComplaintsIn,
 } from "./case.ts";
 import { settle } from "./check.ts";
 import {
@@ -154,20 +156,17 @@ const checkup = (connectors: readonly Connector[]) =>
           next_try: gapView.shape.next_try.describe("The first of all gaps"),
         }),
       ),
-      left_out: z.int().describe("Open complaints beyond the first 1,000, which were not looked at"),
+      left_out: z
+        .int()
+        .describe("Open complaints beyond the first 1,000, or as many as one request may look at"),
     }),
-    async handle({ who, params }, { db, clock }) {
+    async handle({ who, params }, { db, clock, settings }) {
       const { open } = await caseById(db, who, params.id);
-      const complaints = await complaintsIn(db, params.id, { isOpen: true, limit: complaintsMax });
+      const complaints = lookable(await openComplaintsIn(db, params.id, complaintsMax), settings);
       const evaluated = await settle(db, complaints, { connectors, now: clock.now() });
       const [view] = await viewCases(db, [await caseById(db, who, params.id)]);
-      const now = await complaintsIn(db, params.id, { isOpen: false, limit: Number.MAX_SAFE_INTEGER });
-      const looked = new Set(complaints.map((each) => each.id));
-      const views = await viewComplaints(
-        db,
-        who,
-        now.filter((each) => looked.has(each.id)),
-      );
+      const looked = complaints.map((each) => each.id);
+      const views = await viewComplaints(db, who, await complaintsIn(db, params.id, looked));
       return {
         ...view,
         checked: views.map((each) => {

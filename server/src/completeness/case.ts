@@ -41,16 +41,23 @@ export async function caseById(db: Queryable, who: Pick<Caller, "accountId">, id
   return found;
 }
 
-/** The complaints of a case, in the order in which they were opened, at most `limit`. */
+/** The open complaints of a case, in the order in which they were opened, at most `limit`. */
+export async function openComplaintsIn(db: Queryable, caseId: string, limit: number): Promise<Complaint[]> {
+  return db.rows(sql`
+    select ${complaintColumns} from complaint c where c.case_id = ${caseId} and c.ended is null
+    order by c.opened, c.id limit ${limit}`);
+}
+
+/** These complaints of a case as they are now, in the same order. */
 export async function complaintsIn(
   db: Queryable,
   caseId: string,
-  { isOpen, limit }: { isOpen: boolean; limit: number },
+  ids: readonly string[],
 ): Promise<Complaint[]> {
-  const ended = isOpen ? sql`c.ended is null` : sql`c.outcome is distinct from 'deleted'`;
   return db.rows(sql`
-    select ${complaintColumns} from complaint c where c.case_id = ${caseId} and ${ended}
-    order by c.opened, c.id limit ${limit}`);
+    select ${complaintColumns} from complaint c
+    where c.id = ${any(ids)} and c.case_id = ${caseId} and c.outcome is distinct from 'deleted'
+    order by c.opened, c.id`);
 }
 
 /** A case that a person makes. Returns its id. */

@@ -353,6 +353,27 @@ describe("cases", () => {
     expect(again).toMatchObject({ closed_by: "check", text: null });
   });
 
+  test("a checkup looks at no more than any request does, and says what it left out", async () => {
+    const { settings } = api.deps;
+    const before = settings.valuesMax;
+    await store(start - 60 * day, start - 50 * day);
+    const complaints = [await complain(owner, "20260901"), await complain(owner, "20260902-20260903")];
+    const { _id } = await ask(owner, "POST", "/complaint_cases", { complaints });
+    const looked = async (valuesMax: number) => {
+      settings.valuesMax = valuesMax;
+      const { checked, left_out } = await ask(owner, "GET", `/complaint_cases/${_id}/checkup`);
+      return [checked.length, left_out];
+    };
+    try {
+      expect([await looked(1), await looked(0.005)]).toEqual([
+        [2, 0],
+        [1, 1],
+      ]);
+    } finally {
+      settings.valuesMax = before;
+    }
+  });
+
   test("refuse complaints that are closed, of others, or none", async () => {
     const mine = await complain(owner, "20260901");
     const theirs = await complain(friend, "20260901");
