@@ -152,6 +152,20 @@ async function complaintOf(
   return { ...complaint, missing: found.missing, reason: found.reason };
 }
 
+/** Each is looked at every night, by itself. */
+const openMax = 10_000;
+
+async function assertRoom(db: Queryable, accountId: string): Promise<void> {
+  const { count } = await db.one<{ count: number }>(sql`
+    select count(*) as count from complaint
+    where account_id = ${accountId} and origin = 'person' and ended is null`);
+  if (count < openMax) return;
+  throw new Problem(
+    "conflict",
+    `People of an account have at most ${openMax} open complaints. Take some back, or close their cases.`,
+  );
+}
+
 const create = (connectors: readonly Connector[]) =>
   endpoint({
     method: "POST",
@@ -162,6 +176,7 @@ const create = (connectors: readonly Connector[]) =>
     body: complaintBody,
     reply: complaintView,
     async handle({ who, body }, deps) {
+      await assertRoom(deps.db, who.accountId);
       const complaint = await complaintOf(body, { who, connectors }, deps);
       const made = await deps.db.transaction(async (tx) => {
         const opened = await openComplaint(tx, { ...complaint, actorId: who.actorId }, complaint.opened);

@@ -5,6 +5,7 @@ import { newMeter } from "../../../test/harness/meters.ts";
 import { authenticate } from "../accounts/accounts.ts";
 import { meterEndpoints } from "../meters/api.ts";
 import { removeMeters } from "../meters/meters.ts";
+import { sql } from "../platform/db.ts";
 import type { Granularity } from "../platform/granularity.ts";
 import { granuleStarts } from "../platform/time/granule.ts";
 import { ingest } from "../series/series.ts";
@@ -258,6 +259,23 @@ describe("people complain", () => {
       status,
       expect.stringMatching(message),
     ]);
+  });
+
+  test("at most ten thousand are open at once", async () => {
+    await store(start - 60 * day, start - 50 * day);
+    const of = (period: string) => ({ meter: meter.id, granularity: "hour", period });
+    await ask(owner, "POST", "/complaints", of("20260901"));
+    await api.db.run(sql`
+      insert into complaint (id, account_id, meter_id, root_id, metric, granularity, begins, ends, missing, origin, opened,
+                             checked)
+      select id || n, account_id, meter_id, root_id, metric, granularity, begins, ends, missing, origin, opened, checked
+      from complaint, generate_series(1, 9999) n where account_id = ${owner.id}`);
+    expect(await refusal(owner, "POST", "/complaints", of("20260902"))).toEqual([
+      409,
+      "People of an account have at most 10000 open complaints. Take some back, or close their cases.",
+    ]);
+    await api.db.run(sql`delete from complaint where account_id = ${owner.id}`);
+    await ask(owner, "POST", "/complaints", of("20260902"));
   });
 
   test("a meter that was put away is refused", async () => {
