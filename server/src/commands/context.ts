@@ -50,7 +50,7 @@ export function plainCommand(
     const words = received.slice(0, -2) as string[];
     const options = received.at(-2) as Options;
     const outcome = await work(configOf(options, "commands"), options, words);
-    console.log(options.json === true ? JSON.stringify(outcome.json, null, 2) : outcome.text);
+    console.log(options.json === true ? JSON.stringify(outcome.json, null, 2) : printable(outcome.text));
     process.exitCode = outcome.code ?? 0;
   });
 }
@@ -88,6 +88,9 @@ export function textOf(options: Options, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
+
+/** A text without what a terminal would obey: names, messages and pages come from strangers. */
+export const printable = (text: string): string => text.replace(/(?![\n\t])\p{Cc}/gu, "\ufffd");
 
 /** Rows as a table for people: columns as wide as their longest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
