@@ -142,7 +142,7 @@ function customerOf(ground: Ground, username: string, situation: Situation | nul
 }
 
 function endedBefore(contract: Contract, pivot: number): Contract {
-  const to = pivot - 40;
+  const to = pivot - 70;
   return { ...contract, to, meters: contract.meters.map((meter) => ({ ...meter, to })) };
 }
 

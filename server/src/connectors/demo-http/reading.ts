@@ -11,7 +11,7 @@ import { readCsv, readMonths, type Values, zone } from "./values.ts";
 
 const day = 86_400_000;
 /** Values still come, and are corrected, for so long after the last contract has ended. */
-const afterEndDays = 35;
+const afterEndDays = 65;
 const pagesMax = 1_000;
 
 const contractColumns = ["Avtal", "Slag", "Adress", "Från och med", "Till och med"];
