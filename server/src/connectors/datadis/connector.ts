@@ -12,14 +12,13 @@ import {
   type Visit,
   type Wanted,
 } from "../../collection/connector.ts";
-import { localOf } from "../../platform/time/zone.ts";
+import { endWhenLeft } from "../left.ts";
 import { Answered } from "./answered.ts";
 import { ask, type Supply, suppliesOf, surplusOf } from "./api.ts";
 import type { Read } from "./curve.ts";
 import { monthsOf, monthText } from "./months.ts";
 import { Session } from "./session.ts";
 
-const day = 86_400_000;
 /** A customer who has left is read for so long after that was first seen: the last values still come. */
 const afterEndDays = 62;
 /** After so many questions without an answer the others of a run are not put. */
@@ -89,7 +88,11 @@ export function datadisAt(origin: string): Connector {
       }
       if (meters.length === 0 && refused !== undefined) throw refused;
       if (exporting.size > known) await visit.memory.set("surplus", JSON.stringify([...exporting]));
-      await endWhenOver(visit, meters);
+      await endWhenLeft(visit, meters, {
+        zone: "Europe/Madrid",
+        days: afterEndDays,
+        message: "every supply of the customer is over",
+      });
       yield* meters;
     },
     async *collect(visit, wanted) {
@@ -245,15 +248,4 @@ function foundMeters(
   return isExporting
     ? [meter, { ...meter, key: cups + surplusSuffix, representation: "production" }]
     : [meter];
-}
-
-/** @throws ProviderFailure `ended` when every supply is over, for a while */
-async function endWhenOver({ memory, now }: Visit<Settings>, meters: readonly FoundMeter[]): Promise<void> {
-  const today = new Date(localOf("Europe/Madrid", now)).toISOString().slice(0, 10);
-  const isOver = meters.length > 0 && meters.every(({ ended }) => ended !== undefined && ended <= today);
-  const seen = memory.get("ended");
-  if (isOver && seen === undefined) await memory.set("ended", today);
-  else if (isOver && now - Date.parse(seen!) > afterEndDays * day) {
-    throw new ProviderFailure("ended", "every supply of the customer is over");
-  } else if (!isOver && seen !== undefined) await memory.set("ended", null);
 }

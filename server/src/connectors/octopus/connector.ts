@@ -5,14 +5,12 @@ import {
   type FoundMeter,
   line,
   optional,
-  ProviderFailure,
   secret,
   titled,
-  type Visit,
 } from "../../collection/connector.ts";
-import { localOf } from "../../platform/time/zone.ts";
+import { endWhenLeft } from "../left.ts";
 import { oneSeries, type Values } from "../one-series.ts";
-import { timeSpans } from "../windows.ts";
+import { dayOf as dayIndex, dayText, timeSpans } from "../windows.ts";
 import { type Account, Api, type MeterPoint, type Property } from "./api.ts";
 
 const zone = "Europe/London";
@@ -77,7 +75,11 @@ export function octopusAt(origin: string): Connector {
     async *discover(visit) {
       const account = await new Api(visit, origin).account();
       const meters = pointsOf(account).map((each) => foundMeter({ account, ...each }, visit.settings));
-      await endWhenOver(visit, meters);
+      await endWhenLeft(visit, meters, {
+        zone,
+        days: afterEndDays,
+        message: "the customer has left every meter point",
+      });
       yield* meters;
     },
     async *collect(visit, wanted) {
@@ -158,16 +160,5 @@ function foundMeter({ account, property, point }: Shown, settings: Settings): Fo
   };
 }
 
-/** @throws ProviderFailure `ended` when the customer has left every meter point, for a while */
-async function endWhenOver({ memory, now }: Visit<Settings>, meters: readonly FoundMeter[]): Promise<void> {
-  const today = dayOf(now);
-  const isOver = meters.length > 0 && meters.every(({ ended }) => ended !== undefined && ended <= today);
-  const seen = memory.get("ended");
-  if (isOver && seen === undefined) await memory.set("ended", today);
-  else if (isOver && now - Date.parse(seen!) > afterEndDays * day) {
-    throw new ProviderFailure("ended", "the customer has left every meter point");
-  } else if (!isOver && seen !== undefined) await memory.set("ended", null);
-}
-
 /** The local day of an instant. */
-const dayOf = (at: number) => new Date(localOf(zone, at)).toISOString().slice(0, 10);
+const dayOf = (at: number) => dayText(dayIndex(zone, at));
