@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { actorOf, audit, reach, timezoneOf } from "../accounts/accounts.ts";
-import { type Queryable, sql, type Tx } from "../platform/db.ts";
+import { type Db, type Queryable, sql, type Tx } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { type Caller, type Endpoint, endpoint, Message, Page } from "../platform/http/endpoint.ts";
 import { fieldsOf, readList } from "../platform/http/filter.ts";
@@ -10,7 +10,6 @@ import { invalid, Problem } from "../platform/problem.ts";
 import { parsePeriods, periodIn } from "../platform/time/period.ts";
 import {
   type Connection,
-  connectionById,
   connectionColumns,
   endRun,
   reachConnection,
@@ -22,6 +21,7 @@ import { type Connector, failureKinds } from "./connector.ts";
 import { askConsent, type ConsentLink, personOf, returnUrl } from "./consent.ts";
 import { connectionStates } from "./consequence.ts";
 import { checkedSettings, openSettings, type Settings, sealed, storedSettings } from "./credentials.ts";
+import type { Concerned } from "./issue.ts";
 import { assertAvailable } from "./readiness.ts";
 import { enteredSetup } from "./setup.ts";
 import { changeState } from "./state.ts";
@@ -143,7 +143,7 @@ function create(connectorOf: ConnectorOf): Endpoint {
       await assertPlace(db, account);
       const entered = checkedSettings(connector, body.credentials, null);
       enteredSetup(connector, entered, server.providers);
-      const connection = { id: newId(now), accountId: account.id };
+      const connection = { id: newId(now), accountId: account.id, name: body.name ?? null };
       return db.transaction(async (tx) => {
         const { settings, sealed: box } = await storedSettings(
           tx,
@@ -153,7 +153,7 @@ function create(connectorOf: ConnectorOf): Endpoint {
         await tx.run(sql`
           insert into connection (id, account_id, provider, name, settings, sealed, state, state_since, next_run,
             next_reason, created, updated)
-          values (${connection.id}, ${account.id}, ${connector.name}, ${body.name ?? null},
+          values (${connection.id}, ${account.id}, ${connector.name}, ${connection.name},
             ${JSON.stringify(settings)}::jsonb, ${box}, 'checking', ${at}, ${at}, 'created', ${at}, ${at})`);
         const detail = { provider: connector.name };
         await auditLine(tx, who, { now, action: "connection.created", connection, detail });
@@ -176,7 +176,7 @@ async function linkFor(
     to,
   }: {
     connector: Connector;
-    connection: { id: string; accountId: string };
+    connection: Concerned;
     entered: Settings;
     who: Caller;
     to: string | undefined;
@@ -186,11 +186,7 @@ async function linkFor(
     if (to === undefined) return null;
     throw invalid("return_url", "is for providers with consent by a link; leave it out");
   }
-  const now = deps.clock.now();
-  await endRun(tx, connection.id, now);
-  await tx.run(sql`update connection set next_run = null where id = ${connection.id}`);
-  const concerned = (await connectionById(tx, connection.id))!;
-  await changeState(tx, deps, { connection: concerned, state: "waiting_for_consent", issue: null, now });
+  await halt(tx, deps, { connection, state: "waiting_for_consent" });
   const options = { connector, connection, settings: entered, actorId: personOf(who) };
   return askConsent(tx, deps, { ...options, returnUrl: to ?? null });
 }
@@ -214,8 +210,7 @@ function change(connectorOf: ConnectorOf): Endpoint {
     async handle({ who, params, body }, deps) {
       const { db, clock } = deps;
       const now = clock.now();
-      return db.transaction(async (tx) => {
-        const before = await reachConnection(tx, who, { id: params.id, lock: true });
+      return act(db, { who, params }, async (tx, before) => {
         const named = body.name === undefined ? before.name : body.name;
         await tx.run(sql`
           update connection set name = ${named}, updated = ${new Date(now)}, version = version + 1
@@ -226,7 +221,7 @@ function change(connectorOf: ConnectorOf): Endpoint {
             : await enter(tx, deps, { who, before, connectorOf, sent: body.credentials });
         const detail = { credentials: body.credentials !== undefined };
         await auditLine(tx, who, { now, action: "connection.updated", connection: before, detail });
-        return withLink(await show(tx, who, before.id), link);
+        return link;
       });
     },
   });
@@ -264,6 +259,34 @@ async function enter(
   return null;
 }
 
+/**
+ * Does something to a connection that the caller reaches, while nobody else changes it, and shows what became of it:
+ * with the link when `work` has asked for consent.
+ */
+export function act(
+  db: Db,
+  { who, params }: { who: Caller; params: { id: string } },
+  work: (tx: Tx, connection: Connection) => Promise<ConsentLink | null>,
+): Promise<z.output<typeof connectionView>> {
+  return db.transaction(async (tx) => {
+    const connection = await reachConnection(tx, who, { id: params.id, lock: true });
+    const link = await work(tx, connection);
+    return withLink(await show(tx, who, connection.id), link);
+  });
+}
+
+/** Ends a run that is on, and none begins by itself in the state that follows. */
+async function halt(
+  tx: Tx,
+  { clock }: Pick<Deps, "clock">,
+  { connection, state }: { connection: Concerned; state: "paused" | "waiting_for_consent" },
+): Promise<void> {
+  const now = clock.now();
+  await endRun(tx, connection.id, now);
+  await tx.run(sql`update connection set next_run = null where id = ${connection.id}`);
+  await changeState(tx, { clock }, { connection, state, issue: null, now });
+}
+
 /** Begins a run now; unless it works already, the connection is checked anew. */
 export async function tryAgain(
   tx: Tx,
@@ -285,14 +308,10 @@ const pause = endpoint({
   params: oneConnection,
   reply: connectionView,
   async handle({ who, params }, { db, clock }) {
-    const now = clock.now();
-    return db.transaction(async (tx) => {
-      const connection = await reachConnection(tx, who, { id: params.id, lock: true });
-      await endRun(tx, connection.id, now);
-      await tx.run(sql`update connection set next_run = null where id = ${connection.id}`);
-      await changeState(tx, { clock }, { connection, state: "paused", issue: null, now });
-      await auditLine(tx, who, { now, action: "connection.paused", connection });
-      return show(tx, who, connection.id);
+    return act(db, { who, params }, async (tx, connection) => {
+      await halt(tx, { clock }, { connection, state: "paused" });
+      await auditLine(tx, who, { now: clock.now(), action: "connection.paused", connection });
+      return null;
     });
   },
 });
@@ -306,13 +325,11 @@ const resume = endpoint({
   params: oneConnection,
   reply: connectionView,
   async handle({ who, params }, { db, clock }) {
-    const now = clock.now();
-    return db.transaction(async (tx) => {
-      const before = await reachConnection(tx, who, { id: params.id, lock: true });
-      if (before.state !== "paused") return show(tx, who, before.id);
+    return act(db, { who, params }, async (tx, before) => {
+      if (before.state !== "paused") return null;
       await tryAgain(tx, { clock }, { before, reason: "by_hand" });
-      await auditLine(tx, who, { now, action: "connection.resumed", connection: before });
-      return show(tx, who, before.id);
+      await auditLine(tx, who, { now: clock.now(), action: "connection.resumed", connection: before });
+      return null;
     });
   },
 });
@@ -331,19 +348,19 @@ function run(connectorOf: ConnectorOf): Endpoint {
     reply: connectionView,
     async handle({ who, params }, { db, clock, settings }) {
       const now = clock.now();
-      return db.transaction(async (tx) => {
-        const before = await reachConnection(tx, who, { id: params.id, lock: true });
+      return act(db, { who, params }, async (tx, before) => {
         refusePaused(before);
         await assertAvailable(tx, connectorOf(before.provider), { settings: settings.browser, now });
         if (before.runId === null) await tryAgain(tx, { clock }, { before, reason: "by_hand" });
         await auditLine(tx, who, { now, action: "connection.run", connection: before });
-        return show(tx, who, before.id);
+        return null;
       });
     },
   });
 }
 
-function refusePaused({ state }: Connection): void {
+/** @throws Problem 409 for a connection that nothing may begin on */
+export function refusePaused({ state }: Connection): void {
   if (state === "paused") throw new Problem("conflict", "The connection is paused. Resume it first.");
 }
 
@@ -362,8 +379,7 @@ const backfill = endpoint({
     const now = clock.now();
     const [period, ...more] = parsePeriods(body.period);
     if (period === undefined || more.length > 0) throw invalid("period", "must be one period");
-    return db.transaction(async (tx) => {
-      const before = await reachConnection(tx, who, { id: params.id, lock: true });
+    return act(db, { who, params }, async (tx, before) => {
       refusePaused(before);
       const { from, to } = periodIn(await timezoneOf(tx, before.accountId), period, now);
       if (from >= now) throw invalid("period", "has not begun yet: there is nothing to read");
@@ -373,7 +389,7 @@ const backfill = endpoint({
       if (before.runId === null) await tryAgain(tx, { clock }, { before, reason: "backfill" });
       const detail = { period: body.period };
       await auditLine(tx, who, { now, action: "connection.backfill", connection: before, detail });
-      return show(tx, who, before.id);
+      return null;
     });
   },
 });
@@ -389,8 +405,7 @@ const code = endpoint({
   reply: connectionView,
   async handle({ who, params, body }, { db, keys, clock }) {
     const now = clock.now();
-    return db.transaction(async (tx) => {
-      const connection = await reachConnection(tx, who, { id: params.id, lock: true });
+    return act(db, { who, params }, async (tx, connection) => {
       if (connection.codeUntil === null || connection.codeUntil <= now) {
         const { state, failure } = connection;
         const isLate = state === "waiting_for_code" && (failure === "code" || connection.codeUntil !== null);
@@ -399,7 +414,7 @@ const code = endpoint({
       }
       const box = await sealed(tx, { keys, of: connection, column: "code" }, body.code);
       await tx.run(sql`update connection set code = ${box} where id = ${connection.id}`);
-      return show(tx, who, connection.id);
+      return null;
     });
   },
 });

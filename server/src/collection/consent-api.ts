@@ -4,9 +4,17 @@ import { sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import { type Caller, type Endpoint, endpoint, Raw } from "../platform/http/endpoint.ts";
 import { Problem } from "../platform/problem.ts";
-import { type Connection, connectionColumns, reachConnection } from "./connection.ts";
-import { auditLine, type ConnectorOf, connectorIn, oneConnection, show, tryAgain } from "./connection-api.ts";
-import { connectionView, withLink } from "./connection-view.ts";
+import { type Connection, connectionColumns } from "./connection.ts";
+import {
+  act,
+  auditLine,
+  type ConnectorOf,
+  connectorIn,
+  oneConnection,
+  refusePaused,
+  tryAgain,
+} from "./connection-api.ts";
+import { connectionView } from "./connection-view.ts";
 import type { Connector } from "./connector.ts";
 import { askConsent, attemptOf, keepAnswer, personOf, type Returned, returnUrl } from "./consent.ts";
 import { consentPage } from "./consent-page.ts";
@@ -28,15 +36,12 @@ function ask(connectorOf: ConnectorOf): Endpoint {
     reply: connectionView,
     async handle({ who, params, body }, deps) {
       const { db, keys, clock } = deps;
-      return db.transaction(async (tx) => {
-        const connection = await reachConnection(tx, who, { id: params.id, lock: true });
+      return act(db, { who, params }, async (tx, connection) => {
         const connector = connectorOf(connection.provider);
         if (connector.consent === undefined) {
           throw new Problem("conflict", "This provider takes credentials, no consent by a link.");
         }
-        if (connection.state === "paused") {
-          throw new Problem("conflict", "The connection is paused. Resume it first.");
-        }
+        refusePaused(connection);
         const settings = await openSettings(tx, { keys, of: connection }, connection);
         const link = await askConsent(tx, deps, {
           connector,
@@ -46,7 +51,7 @@ function ask(connectorOf: ConnectorOf): Endpoint {
           returnUrl: body.return_url ?? null,
         });
         await auditLine(tx, who, { now: clock.now(), action: "connection.consent_asked", connection });
-        return withLink(await show(tx, who, connection.id), link);
+        return link;
       });
     },
   });

@@ -2,8 +2,15 @@ import { sql } from "../platform/db.ts";
 import { type Endpoint, endpoint } from "../platform/http/endpoint.ts";
 import { formatTimestamp } from "../platform/http/schema.ts";
 import { Problem } from "../platform/problem.ts";
-import { reachConnection } from "./connection.ts";
-import { auditLine, type ConnectorOf, connectorIn, oneConnection, show, tryAgain } from "./connection-api.ts";
+import {
+  act,
+  auditLine,
+  type ConnectorOf,
+  connectorIn,
+  oneConnection,
+  refusePaused,
+  tryAgain,
+} from "./connection-api.ts";
 import { connectionView } from "./connection-view.ts";
 import type { Connector } from "./connector.ts";
 import { loginIn, openSettings } from "./credentials.ts";
@@ -23,11 +30,8 @@ function retry(connectorOf: ConnectorOf): Endpoint {
     reply: connectionView,
     async handle({ who, params }, { db, keys, clock }) {
       const now = clock.now();
-      return db.transaction(async (tx) => {
-        const connection = await reachConnection(tx, who, { id: params.id, lock: true });
-        if (connection.state === "paused") {
-          throw new Problem("conflict", "The connection is paused. Resume it first.");
-        }
+      return act(db, { who, params }, async (tx, connection) => {
+        refusePaused(connection);
         const { accountId, provider } = connection;
         const entered = await openSettings(tx, { keys, of: connection }, connection);
         const settings = loginIn(connectorOf(provider), entered);
@@ -49,7 +53,7 @@ function retry(connectorOf: ConnectorOf): Endpoint {
         await tx.run(sql`update connection set memory = null where id = ${connection.id}`);
         await tryAgain(tx, { clock }, { before: connection, reason: "credentials" });
         await auditLine(tx, who, { now, action: "connection.credentials_retried", connection });
-        return show(tx, who, connection.id);
+        return null;
       });
     },
   });
