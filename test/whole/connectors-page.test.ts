@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scratch } from "../harness/process.ts";
+import { freePort } from "../harness/servers/port.ts";
 
 /**
  * The chapter "A connector in an hour" of docs/connectors.md, run in a copy of the repository as it stands there: each
@@ -65,14 +65,6 @@ function linkModules(): void {
   for (const name of ["client", "cli", "server", "simulator"]) {
     symlinkSync(join(place.path, name), join(modules, "@metertree", name));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Runs commands, and remembers what they export. */

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "../../client/src/client.ts";
 import { metertreeJson, scratch } from "../../test/harness/process.ts";
-import { add, type Compared, compare, metersOf } from "./connectors/holdings.ts";
+import { add, type Compared, compare, metersOf, nothingCompared } from "./connectors/holdings.ts";
 import { judge, type Outcomes, statesOfTable } from "./connectors/outcomes.ts";
 import { type Connected, People } from "./connectors/people.ts";
 import { Servers, type Victim } from "./connectors/servers.ts";
 import { Utility } from "./connectors/utility.ts";
 import { randomOf } from "./random.ts";
+import { tell } from "./tell.ts";
 
 /** What a proof found out: one line of JSON. */
 export interface Verdict extends Outcomes {
@@ -251,15 +252,7 @@ class Proof {
     tell("the year is over; every connection runs once more while the utility's clock stands still");
     const at = await this.#finish();
     const years = [...new Set([begin - 410 * day, begin - 365 * day, begin, at].map(yearOf))];
-    const held: Compared = {
-      meters: 0,
-      unknown: 0,
-      compared: 0,
-      missing: 0,
-      extra: 0,
-      wrong: 0,
-      examples: [],
-    };
+    const held = nothingCompared();
     for (const { token, connected } of this.#tenants) {
       const client = this.#client(token);
       const ids = await metersOf(client);
@@ -331,8 +324,3 @@ class Proof {
 }
 
 const yearOf = (at: number) => new Date(at).getUTCFullYear();
-
-/** Progress, for people: the verdict alone goes to standard output. */
-function tell(what: string): void {
-  console.error(`${new Date().toISOString().slice(11, 19)} ${what}`);
-}

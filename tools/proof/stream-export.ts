@@ -1,15 +1,16 @@
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "../../client/src/client.ts";
 import { type ServerProcess, scratch, server } from "../../test/harness/process.ts";
+import { freePort } from "../../test/harness/servers/port.ts";
 import { type Difference, differ, givenOut } from "./held.ts";
 import { killDatabase } from "./processes.ts";
 import { randomOf } from "./random.ts";
 import { Collection, type Done } from "./stream-export/collection.ts";
 import { Consumers } from "./stream-export/consumers.ts";
 import { Exports, type ExportsVerdict } from "./stream-export/exports.ts";
+import { tell } from "./tell.ts";
 
 /** What a proof found out: one line of JSON. */
 export interface Verdict {
@@ -220,18 +221,4 @@ function isSame(held: Record<string, Difference>): boolean {
   return Object.values(held).every(
     ({ compared, missing, extra, wrong }) => compared > 0 && missing + extra + wrong === 0,
   );
-}
-
-/** Progress, for people: the verdict alone goes to standard output. */
-function tell(what: string): void {
-  console.error(`${new Date().toISOString().slice(11, 19)} ${what}`);
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address() as { port: number };
-    probe.close(() => resolve(port));
-  });
-  return promise;
 }

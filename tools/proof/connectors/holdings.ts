@@ -23,6 +23,17 @@ export async function metersOf(client: Client): Promise<Map<string, string>> {
   return ids;
 }
 
+/** What adding up begins with. */
+export const nothingCompared = (): Compared => ({
+  meters: 0,
+  unknown: 0,
+  compared: 0,
+  missing: 0,
+  extra: 0,
+  wrong: 0,
+  examples: [],
+});
+
 /**
  * Compares every value of every meter of a connection, meter by meter, as the API gives it out.
  * @param years all that values may be of
@@ -31,15 +42,7 @@ export async function compare(
   { client, ids, utility }: { client: Client; ids: ReadonlyMap<string, string>; utility: Utility },
   { connected, at, years }: { connected: Connected; at: number; years: readonly number[] },
 ): Promise<Compared> {
-  const total: Compared = {
-    meters: 0,
-    unknown: 0,
-    compared: 0,
-    missing: 0,
-    extra: 0,
-    wrong: 0,
-    examples: [],
-  };
+  const total = nothingCompared();
   const lines = new Map<string, Truth[]>();
   for await (const line of utility.truth(connected.username, at)) {
     lines.set(line.meter, [...(lines.get(line.meter) ?? []), line]);
