@@ -1,11 +1,12 @@
 import { enableCompileCache } from "node:module";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import type { ReadingTask } from "./messages.ts";
 
-/** Entry of the thread that reads a document: whatever it holds, requests are answered meanwhile. */
+/** Entry of the thread that reads documents: whatever they hold, requests are answered meanwhile. */
 
-// Before anything else is loaded: compiled modules are kept between documents.
+// Before anything else is loaded: compiled modules are kept for the next thread.
 enableCompileCache();
 const { read } = await import("./reading.ts");
-// A rejection ends the thread, and whoever started it is told.
-parentPort!.postMessage(await read(workerData as ReadingTask));
+const port = parentPort!;
+// A rejection ends the thread, and whoever asked is told.
+port.on("message", async (task: ReadingTask) => port.postMessage(await read(task)));
