@@ -69,7 +69,7 @@ function faultView({ from, until, username, ...fault }: Fault): unknown {
 /** What the control needs of the process beside the utility. */
 export interface Outside {
   /** Connections to the pages are refused for so many seconds. */
-  goAway(seconds: number): Promise<void>;
+  goAway(seconds: number, isBack: () => void): Promise<void>;
 }
 
 /** Time, faults, logins and the truth, for tests and demonstrations. It has an address of its own. */
@@ -171,10 +171,10 @@ function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, o
         if (from !== undefined || until !== undefined || rest.username != null) {
           return refused(reply, "kind: gone begins at once, for everybody, and lasts for seconds");
         }
-        const { seconds = 5 } = rest;
-        await outside.goAway(seconds);
-        const back = start + seconds * 1000 * clock.speed;
-        return reply.status(201).send(faultView(faults.add({ ...rest, from: start, until: back })));
+        // It lasts by the machine's clock, so when it ends on the utility's is known when it has.
+        const fault = faults.add({ ...rest, from: start });
+        await outside.goAway(rest.seconds ?? 5, () => faults.end(fault.id));
+        return reply.status(201).send(faultView(fault));
       }
       const fault = faults.add({
         ...rest,

@@ -72,13 +72,20 @@ export function invoiceByNumber(utility: Utility, customer: Customer, number: st
   return invoiceOf(utility, meter, { customer, month: Number(year) * 12 + Number(month) - 1 });
 }
 
-function invoiceOf(
-  utility: Utility,
-  meter: Meter,
-  { customer, month }: { customer: Customer; month: number },
-): Invoice | undefined {
+function invoiceOf(utility: Utility, meter: Meter, order: Order): Invoice | undefined {
+  if (issuedAt(order.month) > utility.clock.now() || order.month < monthOf(meter.from)) return undefined;
+  const key = `${meter.id} ${order.month}`;
+  if (!utility.issued.has(key)) utility.issued.set(key, issuedOf(utility, meter, order));
+  return utility.issued.get(key);
+}
+
+interface Order {
+  customer: Customer;
+  month: number;
+}
+
+function issuedOf(utility: Utility, meter: Meter, { customer, month }: Order): Invoice | undefined {
   const at = issuedAt(month);
-  if (at > utility.clock.now() || month < monthOf(meter.from)) return undefined;
   const used = utility.published(at).month(meter, month);
   if (used === undefined) return undefined;
   const first = dayOf(used.start);

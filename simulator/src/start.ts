@@ -34,7 +34,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const utility = makeUtility(options);
   const pages = await FrontDoor.open(() => site(utility), { host, port });
   const desk = fastify({ forceCloseConnections: true });
-  control(desk, utility, { goAway: (seconds) => pages.goAway(seconds) });
+  control(desk, utility, { goAway: (seconds, isBack) => pages.goAway(seconds, isBack) });
   await desk.listen({ host, port: controlPort });
   return {
     url: urlOf(host, pages.port),
@@ -54,6 +54,7 @@ class FrontDoor {
   readonly #host: string;
   #app: FastifyInstance | null;
   #back: NodeJS.Timeout | undefined;
+  readonly #waiting: (() => void)[] = [];
 
   static async open(
     make: () => FastifyInstance,
@@ -71,8 +72,10 @@ class FrontDoor {
     this.port = (app.server.address() as AddressInfo).port;
   }
 
-  async goAway(seconds: number): Promise<void> {
+  /** Refuses connections for a while, and longer when that is asked for meanwhile; `isBack` is told when it is over. */
+  async goAway(seconds: number, isBack: () => void): Promise<void> {
     clearTimeout(this.#back);
+    this.#waiting.push(isBack);
     await this.#app?.close();
     this.#app = null;
     this.#back = setTimeout(() => void this.#return(), seconds * 1000);
@@ -81,6 +84,7 @@ class FrontDoor {
   async #return(): Promise<void> {
     this.#app = this.#make();
     await this.#app.listen({ host: this.#host, port: this.port });
+    for (const isBack of this.#waiting.splice(0)) isBack();
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { parseDay } from "./calendar.ts";
 import { type SimulatedClock, simulatedClock } from "./clock.ts";
 import { type FaultBook, faultBook } from "./faults.ts";
+import type { Invoice } from "./invoices.ts";
 import { Logins } from "./logins.ts";
 import { type Publication, publicationAt } from "./publication.ts";
 import { makeWorld, pivotOf, type World } from "./world.ts";
@@ -11,6 +12,8 @@ export interface Utility {
   clock: SimulatedClock;
   faults: FaultBook;
   logins: Logins;
+  /** Invoices that were issued, or would have been had their month come in time, by metering point and month. */
+  issued: Map<string, Invoice | undefined>;
   /** What can be seen now, or what could be seen at an instant. */
   published(at?: number): Publication;
 }
@@ -55,6 +58,7 @@ export function makeUtility({
     clock,
     faults,
     logins: new Logins(world, faults),
+    issued: new Map(),
     published: (at = clock.now()) => publicationAt({ world, faults, now: at }),
   };
 }
