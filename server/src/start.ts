@@ -23,6 +23,8 @@ export interface RunningServer {
   isEmpty: boolean;
   /** Begins to collect, with `isCollectionHeld`. */
   collect(): void;
+  /** How many runs of connections are on in this process. */
+  running(): number;
   /** Something to end before all that was started until now. */
   atEnd(end: () => Promise<void>): void;
   /** Ends it in order: requests, jobs, connections, the embedded database. Repeating waits for the same end. */
@@ -86,17 +88,19 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     ends.push(() => app.close());
     const url = await listen(app, config, options.portsTried ?? 1);
     settings.publicUrl = config.publicUrl ?? url;
+    let collector: ReturnType<typeof startCollecting> | undefined;
     const collect = () => {
-      const collector = startCollecting(deps, options.connectors ?? connectors);
-      ends.push(() => collector.stop());
+      collector = startCollecting(deps, options.connectors ?? connectors);
+      ends.push(collector.stop);
     };
+    const running = () => collector?.running() ?? 0;
     if (config.role !== "web") {
       await jobs.work(jobKinds, deps);
       if (options.isCollectionHeld !== true) collect();
     }
     log.info({ url, version, role: config.role, database: database.place }, "listening");
     const atEnd = (end: () => Promise<void>) => void ends.push(end);
-    return { url, deps, app, database, isEmpty: await hasNoAccounts(db), collect, atEnd, stop };
+    return { url, deps, app, database, isEmpty: await hasNoAccounts(db), collect, running, atEnd, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -46,8 +46,6 @@ const day = 24 * hour;
 /** The year has both nights in which the clocks change. */
 const begin = Date.UTC(2025, 0, 10, 12);
 const scopes = "basic,write_meters,write_accounts,collection";
-/** Leases are for a minute and renewed every ten seconds: one with less than this left has lost its worker. */
-const leaseOfDeadMs = 30_000;
 const victims: readonly Victim[] = ["web", "worker 1", "worker 2", "database", "browser"];
 
 /**
@@ -206,28 +204,26 @@ class Proof {
   }
 
   /**
-   * Waits until nothing is due at a provider that is asked, and no run is on. Runs of a worker that was killed are due when their lease has ended:
-   * when only such are left, that is now.
+   * Waits until nothing is due at a provider that is asked, and no run is on. Runs of a worker that was killed are due
+   * when their lease has ended: when only such are left, that is now.
    */
   async #settle(): Promise<void> {
     const coded = this.#connected.filter(({ username }) => username === "code");
+    let lost = "";
     for (;;) {
-      const [state] = await this.#servers.ask<{ due: number; running: number; last: Date | null }>(
-        `select (count(*) filter (where next_run <= $1 and coalesce(closed_until <= $1, true)))::int as due,
-                count(run_id)::int as running, max(next_run) filter (where run_id is not null) as last
-         from connection left join provider_state using (provider)`,
-        [new Date(this.#servers.now())],
-      );
-      const { due, running, last } = state!;
-      if (due === 0 && running === 0) return;
+      const { due, running, alive } = await this.#servers.runs();
+      if (due === 0 && running.length === 0) return;
       await this.#servers.revive();
-      if (due === 0 && last !== null && last.getTime() - this.#servers.now() < leaseOfDeadMs) {
-        const then = Math.max(last.getTime(), this.#servers.now()) + 1000;
+      const before = lost;
+      lost = due === 0 && alive === 0 ? running.map(({ id }) => id).join() : "";
+      // One that was begun a moment ago may not be known to its worker yet.
+      if (lost !== "" && lost === before) {
+        const then = Math.max(...running.map(({ until }) => until), this.#servers.now()) + 1000;
         await this.#utility.moveTo(then);
         this.#servers.moveTo(then);
       }
       for (const each of coded) await this.#people.enterCode(each);
-      await delay(100);
+      await delay(150);
     }
   }
 

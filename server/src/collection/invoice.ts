@@ -8,16 +8,12 @@ import { holds } from "./settle.ts";
 
 const keyCharsMax = 200;
 
-/** Did this connection bring an invoice already? One that was deleted since counts: it must not come back. */
-export async function isStored(
-  { db }: Pick<Deps, "db">,
-  connectionId: string,
-  key: string,
-): Promise<boolean> {
-  const row = await db.maybe(
-    sql`select from collected_invoice where connection_id = ${connectionId} and key = ${key}`,
+/** Keys of the invoices that a connection brought already. Those that were deleted since count: they must not come back. */
+export async function storedKeys({ db }: Pick<Deps, "db">, connectionId: string): Promise<Set<string>> {
+  const rows = await db.rows<{ key: string }>(
+    sql`select key from collected_invoice where connection_id = ${connectionId}`,
   );
-  return row !== undefined;
+  return new Set(rows.map(({ key }) => key));
 }
 
 /**

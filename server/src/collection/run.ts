@@ -10,7 +10,7 @@ import { cursorsOf, learnLateness, noteAsked, seriesKey } from "./cursor.ts";
 import { type Collecting, store } from "./deliver.ts";
 import { guarded } from "./guarded.ts";
 import { takeIn } from "./intake.ts";
-import { isStored, storeInvoice } from "./invoice.ts";
+import { storedKeys, storeInvoice } from "./invoice.ts";
 import { settleMeterIssues } from "./issue.ts";
 import { receive } from "./receive.ts";
 import { leaveToLogIn, noteAccepted, noteLogin } from "./refused.ts";
@@ -191,7 +191,8 @@ async function bringInvoices(
 ): Promise<void> {
   if (connector.invoices === undefined) return;
   open.visit.step("invoices");
-  const known = (key: string) => isStored(deps, claimed.id, key);
+  const stored = await storedKeys(deps, claimed.id);
+  const known = async (key: string) => stored.has(key);
   for await (const document of guarded(connector.invoices(open.visit, known), open.visit.signal)) {
     if (await storeInvoice(deps, claimed, document)) counts.invoices = (counts.invoices ?? 0) + 1;
   }

@@ -1,7 +1,7 @@
 import { type Queryable, sql } from "../platform/db.ts";
 import type { Deps } from "../platform/deps.ts";
 import type { Egress } from "../platform/egress/egress.ts";
-import { pause } from "../platform/pause.ts";
+import { after, pause, stopwatch } from "../platform/pause.ts";
 import type { Browsers } from "./browser/browsers.ts";
 import { openVisitBrowser } from "./browser/visit-browser.ts";
 import { type Claimed, LostConnection } from "./claim.ts";
@@ -39,7 +39,7 @@ export interface OpenVisit {
   steps: Step[];
   /** Text of the latest answer, for whoever must find out what a connector stumbled over. */
   lastPage(): string | undefined;
-  /** Resolves when the steps told so far are written. */
+  /** Ends the telling, when the end of the run is about to be written with all its steps. */
   told(): Promise<void>;
   /**
    * Sets what a consent came to in the memory, and ends the consent, in one moment.
@@ -52,6 +52,7 @@ export interface OpenVisit {
 
 const traceMax = 300;
 const stepsMax = 200;
+const tellMs = 200;
 const memoryBytesMax = 65_536;
 const codeMs = 600_000;
 const askMs = 500;
@@ -154,13 +155,24 @@ function remembering(
   };
 }
 
-/** Tells steps, one after the other. */
+/** Tells steps while they are taken, at once and then no more often than people can see. */
 function makeTeller(
   deps: Deps,
   { claimed, scrubber }: { claimed: Claimed; scrubber: Scrubber },
 ): Pick<OpenVisit, "steps" | "told"> & Pick<Visit<Settings>, "step"> {
   const steps: Step[] = [];
   let telling: Promise<void> = Promise.resolve();
+  let callOff: (() => void) | undefined;
+  let elapsed: (() => number) | undefined;
+  const tell = () => {
+    callOff = undefined;
+    elapsed = stopwatch();
+    telling = telling
+      .then(() => tellSteps(deps, claimed, steps))
+      .catch((error: unknown) => {
+        deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
+      });
+  };
   const step: Visit<Settings>["step"] = (name, counts) => {
     if (steps.length >= stepsMax) steps.splice(1, 1);
     steps.push({
@@ -168,13 +180,13 @@ function makeTeller(
       at: deps.clock.now(),
       ...(counts === undefined ? {} : { counts }),
     });
-    telling = telling
-      .then(() => tellSteps(deps, claimed, steps))
-      .catch((error: unknown) => {
-        deps.log.warn({ err: error, run: claimed.runId }, "a step of a run was not written");
-      });
+    callOff ??= after(elapsed === undefined ? 0 : tellMs - elapsed(), tell);
   };
-  return { steps, step, told: () => telling };
+  const told = () => {
+    callOff?.();
+    return telling;
+  };
+  return { steps, step, told };
 }
 
 /** `Visit.wait`: bounded, as a run that waits holds one of the provider's places. */

@@ -14,6 +14,8 @@ import { runConnection } from "./run.ts";
 export interface Collector {
   /** Begins what is due, without waiting for its end; returns how many runs. */
   step(): Promise<number>;
+  /** How many runs are on in this process. */
+  running(): number;
   /** Waits until no run is on. */
   idle(): Promise<void>;
   /** Begins nothing more, tells the runs to end, and waits for them; what is not done is repeated later. */
@@ -76,6 +78,7 @@ export function makeCollector(deps: Deps, connectors: readonly Connector[]): Col
       }
       return claimed.length;
     },
+    running: () => running.size,
     idle,
     async stop() {
       stopping.abort();
@@ -99,7 +102,10 @@ async function wakeActivated(db: Db, now: number): Promise<void> {
 }
 
 /** Collects until it is stopped. */
-export function startCollecting(deps: Deps, connectors: readonly Connector[]): Pick<Collector, "stop"> {
+export function startCollecting(
+  deps: Deps,
+  connectors: readonly Connector[],
+): Pick<Collector, "running" | "stop"> {
   const collector = makeCollector(deps, connectors);
   const stopping = new AbortController();
   const loop = async () => {
@@ -116,6 +122,7 @@ export function startCollecting(deps: Deps, connectors: readonly Connector[]): P
   });
   const looping = loop();
   return {
+    running: collector.running,
     async stop() {
       stopping.abort();
       await Promise.all([looping, sweeping, collector.stop()]);

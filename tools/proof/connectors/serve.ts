@@ -8,7 +8,10 @@ import { start } from "../../../server/src/start.ts";
  * minute are by that clock, and a year of requests does not fit into its minutes, so there are none.
  */
 let ahead = Number(process.env.PROOF_AHEAD_MS);
-process.on("message", (message: { ahead: number }) => (ahead = message.ahead));
+process.on("message", (message: { ahead?: number; ask?: "runs" }) => {
+  ahead = message.ahead ?? ahead;
+  if (message.ask === "runs") process.send!({ runs: server.running() });
+});
 // A parent that was killed leaves nobody behind.
 process.on("disconnect", () => process.exit(1));
 

@@ -15,6 +15,7 @@ export type Victim = "web" | "worker 1" | "worker 2" | "database" | "browser";
 export class Servers {
   readonly dataDir: string;
   readonly #database: RunningPostgres;
+  readonly #pool: pg.Pool;
   readonly #processes = new Map<Victim, ChildProcess>();
   readonly #env: Record<string, string>;
   readonly #revived: Record<string, number> = {};
@@ -32,6 +33,9 @@ export class Servers {
   ) {
     this.dataDir = dataDir;
     this.#database = database;
+    this.#pool = new pg.Pool({ connectionString: database.ownerUrl, max: 1 });
+    // A database that is killed is told to the statement, too.
+    this.#pool.on("error", () => undefined);
     this.#env = {
       ...env,
       DATABASE_URL: database.runtimeUrl,
@@ -120,7 +124,7 @@ export class Servers {
   /** The database answers again, and what gave up while it was away is started again. */
   async #recovered(): Promise<void> {
     for (let tries = 0; ; tries++) {
-      const isThere = await this.ask("select 1").then(
+      const isThere = await this.#pool.query("select").then(
         () => true,
         () => false,
       );
@@ -140,17 +144,32 @@ export class Servers {
     }
   }
 
-  /** Looks behind the scenes: what is due tells the proof when to let time pass. */
-  async ask<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    const client = new pg.Client({ connectionString: this.#database.ownerUrl });
-    // A database that is killed is told to the statement, too.
-    client.on("error", () => undefined);
-    try {
-      await client.connect();
-      return (await client.query<Row>(text, values)).rows;
-    } finally {
-      await client.end().catch(() => undefined);
-    }
+  /**
+   * Looks behind the scenes, which tells the proof when to let time pass: how many connections are due at a provider
+   * that is asked, the runs that are on, with the end of their leases in epoch milliseconds, and how many of them have
+   * a worker.
+   */
+  async runs(): Promise<{ due: number; running: { id: string; until: number }[]; alive: number }> {
+    const { rows } = await this.#pool.query<{ run: string | null; next: Date; due: boolean }>(
+      `select run_id as run, next_run as next, next_run <= $1 and coalesce(closed_until <= $1, true) as due
+       from connection left join provider_state using (provider)
+       where run_id is not null or next_run <= $1`,
+      [new Date(this.now())],
+    );
+    return {
+      due: rows.filter(({ due }) => due).length,
+      running: rows.flatMap(({ run, next }) => (run === null ? [] : [{ id: run, until: next.getTime() }])),
+      alive: (await this.#aliveOf("worker 1")) + (await this.#aliveOf("worker 2")),
+    };
+  }
+
+  async #aliveOf(name: Victim): Promise<number> {
+    const child = this.#processes.get(name)!;
+    if (!child.connected) return 0;
+    const said = once(child, "message") as Promise<[{ runs: number }]>;
+    child.send({ ask: "runs" });
+    const first = await Promise.race([said, once(child, "exit").then(() => undefined)]);
+    return first?.[0].runs ?? 0;
   }
 
   async stop(): Promise<void> {
@@ -160,6 +179,7 @@ export class Servers {
         if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
       }),
     );
+    await this.#pool.end();
     await this.#database.stop();
   }
 }

@@ -44,12 +44,14 @@ export function readCsv(text: string, { metric, minutes }: { metric: string; min
     throw changed(`unknown columns: ${lines[5]}`, text);
   }
   const step = minutes * 60_000;
+  const instantsOf = makeClock();
   const found = new Map<number, Read>();
   let previousEnd = Number.NaN;
   for (const line of lines.slice(6, -1)) {
     const cells = line.split(";");
     const [from, to, number, status] = at.map((i) => cells[i] ?? "") as [string, string, string, string];
-    const start = cells.length === 4 ? startOf(from, to, { step, previousEnd }) : undefined;
+    const start =
+      cells.length === 4 ? startOf(instantsOf(from), instantsOf(to), { step, previousEnd }) : undefined;
     const value = /^-?\d+,\d{3}$/.test(number) ? parseDecimal(number, { mark: "," })?.value : undefined;
     const quality = qualities[status];
     if (start === undefined || value === undefined || quality === undefined) {
@@ -77,16 +79,23 @@ function valuesOf(reads: Iterable<Read>): Values {
  * where the row before ended. `undefined` when the labels do not tell.
  */
 function startOf(
-  from: string,
-  to: string,
+  begins: readonly number[],
+  ends: readonly number[],
   { step, previousEnd }: { step: number; previousEnd: number },
 ): number | undefined {
-  const ends = instantsOf(to);
-  const starts = instantsOf(from).filter((start) => ends.includes(start + step));
+  const starts = begins.filter((start) => ends.includes(start + step));
   return starts.length === 1 ? starts[0] : starts.find((start) => start === previousEnd);
 }
 
-/** Instants at which the clock shows a time: none, one, or two. */
+/** Instants at which the clock shows a time: none, one, or two. A row begins where the one before ended. */
+function makeClock(): (text: string) => readonly number[] {
+  let last: { text: string; instants: readonly number[] } = { text: "", instants: [] };
+  return (text) => {
+    if (text !== last.text) last = { text, instants: instantsOf(text) };
+    return last.instants;
+  };
+}
+
 function instantsOf(text: string): number[] {
   const local = /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(text)
     ? Date.parse(`${text.replace(" ", "T")}:00Z`)
