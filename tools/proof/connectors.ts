@@ -46,6 +46,8 @@ const day = 24 * hour;
 /** The year has both nights in which the clocks change. */
 const begin = Date.UTC(2025, 0, 10, 12);
 const scopes = "basic,write_meters,write_accounts,collection";
+/** Runs that no worker knows for so long have lost theirs. */
+const lostAfterMs = 1_000;
 const victims: readonly Victim[] = ["web", "worker 1", "worker 2", "database", "browser"];
 
 /**
@@ -205,19 +207,19 @@ class Proof {
 
   /**
    * Waits until nothing is due at a provider that is asked, and no run is on. Runs of a worker that was killed are due
-   * when their lease has ended: when only such are left, that is now.
+   * when their lease has ended, and hold places of the provider until then: when only such are on, that is now.
    */
   async #settle(): Promise<void> {
     const coded = this.#connected.filter(({ username }) => username === "code");
-    let lost = "";
+    let lost = { runs: "", since: 0 };
     for (;;) {
       const { due, running, alive } = await this.#servers.runs();
       if (due === 0 && running.length === 0) return;
       await this.#servers.revive();
-      const before = lost;
-      lost = due === 0 && alive === 0 ? running.map(({ id }) => id).join() : "";
+      const runs = alive === 0 ? running.map(({ id }) => id).join() : "";
+      if (runs === "" || runs !== lost.runs) lost = { runs, since: performance.now() };
       // One that was begun a moment ago may not be known to its worker yet.
-      if (lost !== "" && lost === before) {
+      if (runs !== "" && performance.now() - lost.since > lostAfterMs) {
         const then = Math.max(...running.map(({ until }) => until), this.#servers.now()) + 1000;
         await this.#utility.moveTo(then);
         this.#servers.moveTo(then);

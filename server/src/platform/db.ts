@@ -73,6 +73,8 @@ export function openDb(options: DbOptions): Db {
   });
   // A connection that breaks while idle is replaced by the pool; the error must not end the process.
   pool.on("error", () => undefined);
+  // Nor that of one that breaks between two statements of its borrower, whose next statement fails.
+  pool.on("connect", (connection) => connection.on("error", () => undefined));
   return {
     ...queryable((query) => pool.query(query)),
     transaction: (work) => transaction(pool, work),

@@ -166,10 +166,17 @@ export class Servers {
   async #aliveOf(name: Victim): Promise<number> {
     const child = this.#processes.get(name)!;
     if (!child.connected) return 0;
-    const said = once(child, "message") as Promise<[{ runs: number }]>;
+    const over = new AbortController();
+    const { signal } = over;
+    const said = once(child, "message", { signal }) as Promise<[{ runs: number }]>;
+    const ended = once(child, "exit", { signal }).then(() => undefined);
     child.send({ ask: "runs" });
-    const first = await Promise.race([said, once(child, "exit").then(() => undefined)]);
-    return first?.[0].runs ?? 0;
+    try {
+      return (await Promise.race([said, ended]))?.[0].runs ?? 0;
+    } finally {
+      over.abort();
+      await Promise.allSettled([said, ended]);
+    }
   }
 
   async stop(): Promise<void> {

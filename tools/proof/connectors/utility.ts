@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../../../simulator/src/main.ts", import.meta.url));
@@ -34,6 +35,7 @@ export class Utility {
   readonly url: string;
   readonly #controlUrl: string;
   readonly #process: ChildProcess;
+  #mayBeGone = false;
 
   static async open(options: { seed: number; customers: number; now: number }): Promise<Utility> {
     const words = ["--port", "0", "--control-port", "0", "--seed", String(options.seed)];
@@ -66,8 +68,10 @@ export class Utility {
     return answer;
   }
 
-  /** Moves the clock of the utility to an instant that lies ahead. */
+  /** Moves the clock of the utility to an instant that lies ahead, when it is there: it is gone by another clock. */
   async moveTo(now: number): Promise<void> {
+    const isGone = ({ kind, until }: Fault) => kind === "gone" && until === Number.POSITIVE_INFINITY;
+    for (; this.#mayBeGone; await delay(200)) this.#mayBeGone = (await this.faults()).some(isGone);
     await this.#order("POST", "clock", { now: new Date(now).toISOString() });
   }
 
@@ -84,6 +88,7 @@ export class Utility {
   async order(fault: { kind: string; username?: string; until?: number; seconds?: number }): Promise<void> {
     const until = fault.until === undefined ? undefined : new Date(fault.until).toISOString();
     await this.#order("POST", "faults", { ...fault, until });
+    if (fault.kind === "gone") this.#mayBeGone = true;
   }
 
   async faults(): Promise<Fault[]> {
