@@ -157,9 +157,10 @@ function faultControl(app: FastifyInstance, { clock, faults, world }: Utility, o
     { schema: { body: faultSchema } },
     async ({ body }, reply) => {
       const { from, until, ...rest } = body;
-      const start = from === undefined ? clock.now() : Date.parse(from);
+      const now = clock.now();
+      const start = from === undefined ? now : Date.parse(from);
       // What was published stays published, so nothing begins in the past.
-      if (start < clock.now()) return refused(reply, "from: lies in the past of the utility's clock");
+      if (start < now) return refused(reply, "from: lies in the past of the utility's clock");
       if (until !== undefined && Date.parse(until) <= start) return refused(reply, "until: lies before from");
       if (rest.username != null && !world.customers.has(rest.username)) {
         return refused(reply, "username: there is no such customer");

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { afterAll, expect, test } from "vitest";
 import { testDatabase } from "../../../test/harness/database.ts";
 import { sql } from "./db.ts";
@@ -11,7 +10,7 @@ test("a connection that breaks between two statements fails the work that borrow
   const work = db.transaction(async (tx) => {
     const { pid } = await tx.one<{ pid: number }>(sql`select pg_backend_pid() as pid`);
     // What the server says last arrives while no statement is on.
-    const broken = once(tx.connection, "end");
+    const broken = new Promise((resolve) => tx.connection.once("end", resolve));
     await db.run(sql`select pg_terminate_backend(${pid}, 10000)`);
     await broken;
     await tx.run(sql`select 1`);
