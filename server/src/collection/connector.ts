@@ -196,6 +196,11 @@ export interface Visit<Settings> {
    */
   mayAsk(question: string): Promise<boolean>;
   /**
+   * Says that the provider refuses what was asked of a meter, for now, while others are answered: nothing of it counts as
+   * answered, and all of it is asked again the next time.
+   */
+  refused(key: string): void;
+  /**
    * Waits because the provider asks to, or has not made ready what was asked for: up to two minutes at a time, a quarter
    * of an hour in a run. `Http.send` does so by itself when the provider is busy.
    * @throws ProviderFailure `busy` for longer waits: the run ends, and the next one begins when that time is over

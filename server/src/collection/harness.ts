@@ -71,6 +71,8 @@ export interface Script {
   wrongLogins: number;
   logins: number;
   asked: Wanted[];
+  /** Keys of meters whose values the provider refuses. */
+  refused: Set<string>;
   revoked: number;
   /** Added to every document and step. */
   odd: string;
@@ -87,6 +89,7 @@ export function playedConnector(parts: Partial<Connector> = {}): { connector: Co
     wrongLogins: 0,
     logins: 0,
     asked: [],
+    refused: new Set(),
     revoked: 0,
     odd: "",
   };
@@ -115,7 +118,8 @@ export function playedConnector(parts: Partial<Connector> = {}): { connector: Co
       script.asked.push(...wanted);
       throwAt("collect");
       for (const question of wanted) {
-        yield deliveryOf(script, question);
+        if (script.refused.has(question.key)) visit.refused(question.key);
+        else yield deliveryOf(script, question);
         throwAt("collected");
       }
       visit.step(`read${script.odd}`);

@@ -83,6 +83,37 @@ describe("a run", () => {
     ]);
   });
 
+  test("asks again for all that the provider refused of one meter, and not without a pause", async () => {
+    const { id, key, meterId, values } = await collecting();
+    const { script, api, ask } = world;
+    const other = `${++count}`;
+    script.meters = [meterFound(key), meterFound(other)];
+    await runAll();
+    script.refused.add(other);
+    await ask("POST", `/connections/${id}/run`);
+    await runAll();
+    const source = await api.db.one<{ meter_id: string }>(
+      sql`select meter_id from meter_source where connection_id = ${id} and key = ${other}`,
+    );
+    await ask("PUT", `/meters/${source.meter_id}`, { box: "active" });
+    script.asked = [];
+    await runAll();
+    const first = script.asked.filter((each) => each.key === other);
+    expect(first.map(({ reason }) => reason)).toEqual(["new"]);
+    expect((await stateOf(id)).state).toBe("collecting");
+    script.refused.clear();
+    script.values.set(`${other} energy hour`, values);
+    script.asked = [];
+    await ask("POST", `/connections/${id}/run`);
+    await runAll();
+    const again = script.asked.filter((each) => each.key === other);
+    expect(again.find(({ reason }) => reason === "new")).toEqual(first[0]);
+    const now = hourOf(api.clock.now());
+    expect(await storedOf(source.meter_id, now - 10 * day, now)).toEqual(
+      await storedOf(meterId, now - 10 * day, now),
+    );
+  });
+
   test("reads what is corrected again, asks for gaps exactly, and takes each value once", async () => {
     const { id, key, meterId, values } = await collecting();
     const { script, api, ask } = world;

@@ -221,10 +221,12 @@ async function collect(
       const stored = await store(deps, collecting, delivery);
       for (const [name, count] of Object.entries(stored ?? {})) counts[name] = (counts[name] ?? 0) + count;
     }
-    await finish(deps, { connector, claimed }, plan);
+    const answered = questions.filter(({ key }) => !open.refused.has(key));
+    await finish(deps, { connector, claimed }, { ...plan, questions: answered });
     open.visit.step("collected", { ...counts });
   }
-  return nextOf(deps, { claimed, sources, plan });
+  const hasMore = [...plan.more].some((key) => !open.refused.has(key));
+  return nextOf(deps, { claimed, sources, hasMore });
 }
 
 /** Every question was answered: the cursors say so. */
@@ -250,7 +252,7 @@ async function finish(
 
 async function nextOf(
   { db, clock }: Deps,
-  { claimed, sources, plan }: { claimed: Claimed; sources: readonly CollectedSource[]; plan: Plan },
+  { claimed, sources, hasMore }: { claimed: Claimed; sources: readonly CollectedSource[]; hasMore: boolean },
 ): Promise<Next> {
   const now = clock.now();
   const known = new Set(sources.map(({ id }) => id));
@@ -258,7 +260,7 @@ async function nextOf(
   if (present.some(({ id }) => !known.has(id))) return { at: now, reason: "activated" };
   const byHand = handStep(claimed);
   const isMoreByHand = byHand !== undefined && byHand.to < claimed.backfillTo!;
-  if (plan.hasMore || isMoreByHand) return { at: now + stepMs, reason: "backfill" };
+  if (hasMore || isMoreByHand) return { at: now + stepMs, reason: "backfill" };
   return { at: nextRun(await progressOf(db, present), { id: claimed.id, now }), reason: "schedule" };
 }
 

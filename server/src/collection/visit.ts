@@ -17,7 +17,7 @@ import {
 } from "./connector.ts";
 import { opened, type Settings, sealed, secretsIn } from "./credentials.ts";
 import { type HttpOptions, openHttp, type TraceLine } from "./http.ts";
-import { limitsOf, mayAsk, takeSlot } from "./limits.ts";
+import { type Limit, limitsOf, mayAsk, takeSlot } from "./limits.ts";
 import { openReach } from "./reach.ts";
 import { makeScrubber, type Scrubber } from "./scrub.ts";
 import { presentSetup, secretsOfSetup, setupOf } from "./setup.ts";
@@ -37,6 +37,8 @@ export interface OpenVisit {
   scrubber: Scrubber;
   trace: TraceLine[];
   steps: Step[];
+  /** Keys of meters that the provider refuses. */
+  refused: Set<string>;
   /** Text of the latest answer, for whoever must find out what a connector stumbled over. */
   lastPage(): string | undefined;
   /** Ends the telling, when the end of the run is about to be written with all its steps. */
@@ -96,18 +98,14 @@ export async function openVisit(
     scrubber,
     now: clock.now,
     signal,
-    async slot(limit) {
-      for (const each of limitsOf(connector, limit)) {
-        await pause(await takeSlot(deps.db, each, clock.now()), signal);
-        signal.throwIfAborted();
-      }
-    },
+    slot: (limit) => takeSlots(deps, limitsOf(connector, limit), signal),
     wait,
     trace: addLine,
   };
   const window = openVisitBrowser({ ...way, wait, trace: addLine, browsers, connector, settings });
   const { http, browser, lastPage } = remembering(openHttp(way), window.browser);
   const { memory, keepAccess } = await openMemory(deps, { claimed, scrubber });
+  const refused = new Set<string>();
   const visit: Visit<Settings> = {
     settings,
     get setup() {
@@ -119,6 +117,7 @@ export async function openVisit(
     memory,
     mayAsk: (question) =>
       mayAsk(deps.db, connector, { connectionId: claimed.id, question, now: clock.now() }),
+    refused: (key) => void refused.add(key),
     wait,
     step,
     now: clock.now(),
@@ -131,7 +130,15 @@ export async function openVisit(
       return code;
     },
   };
-  return { visit, scrubber, trace, steps, lastPage, told, keepAccess, close: window.close };
+  return { visit, scrubber, trace, steps, refused, lastPage, told, keepAccess, close: window.close };
+}
+
+/** Waits for a place under each of the limits. */
+async function takeSlots({ db, clock }: Deps, limits: readonly Limit[], signal: AbortSignal): Promise<void> {
+  for (const limit of limits) {
+    await pause(await takeSlot(db, limit, clock.now()), signal);
+    signal.throwIfAborted();
+  }
 }
 
 /** The ways of a visit; the latest answer is at hand as text, when it is one. */

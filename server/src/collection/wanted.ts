@@ -23,8 +23,8 @@ const classOf = (granularity: Granularity) =>
 /** What a run asks for, and whether more history is left for the next one. */
 export interface Plan {
   questions: Question[];
-  /** History remains: run again soon. */
-  hasMore: boolean;
+  /** Keys of meters of which history remains: run again soon. */
+  more: Set<string>;
   cursors: Map<string, Cursor>;
 }
 
@@ -46,7 +46,7 @@ export async function planOf(db: Queryable, options: PlanOptions): Promise<Plan>
     db,
     sources.map(({ id }) => id),
   );
-  const plan: Plan = { questions: [], hasMore: false, cursors };
+  const plan: Plan = { questions: [], more: new Set(), cursors };
   for (const source of sources) {
     for (const { metric, granularities } of source.found.metrics) {
       for (const granularity of granularities) {
@@ -116,11 +116,11 @@ function askHistory(plan: Plan, asked: Asked, { connection }: PlanOptions): void
   const start = (at: number) => Math.max(span.from, granuleStart(granularity, source.meter.timezone, at));
   const step = stepDays[classOf(granularity)] * day;
   if (cursor === undefined) {
-    if (start(span.to - firstDays[classOf(granularity)] * day) > span.from) plan.hasMore = true;
+    if (start(span.to - firstDays[classOf(granularity)] * day) > span.from) plan.more.add(source.key);
   } else if (cursor.firstAsked > span.from) {
     const from = start(cursor.firstAsked - step);
     ask(plan, asked, { from, to: Math.min(cursor.firstAsked, span.to), reason: "backfill" });
-    if (from > span.from) plan.hasMore = true;
+    if (from > span.from) plan.more.add(source.key);
   }
   const byHand = handStep(connection);
   if (byHand === undefined) return;

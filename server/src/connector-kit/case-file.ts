@@ -37,6 +37,8 @@ const expectedInCase = z.strictObject({
     .optional(),
   /** Questions that were put by `visit.mayAsk`; not looked at when left out. */
   asked: z.array(z.string()).optional(),
+  /** Keys of meters that were told by `visit.refused`; not looked at when left out. */
+  refused: z.array(z.string()).optional(),
   /** What memory holds afterwards; not looked at when left out. */
   memory: z.record(z.string(), z.string()).optional(),
 });

@@ -25,6 +25,7 @@ import { type Player, playerOf } from "./player.ts";
 /** What a run came to, as a case writes it down. */
 export interface Told extends Expected {
   asked: string[];
+  refused: string[];
   memory: Record<string, string>;
 }
 
@@ -71,6 +72,7 @@ export async function runCase(
   const trace: TraceLine[] = [];
   const steps: string[] = [];
   const asked: string[] = [];
+  const refused: string[] = [];
   const memory = new Map(Object.entries(played.memory));
   const codes = [...played.codes];
   const signal = new AbortController().signal;
@@ -100,12 +102,13 @@ export async function runCase(
       if (code === undefined) throw new ProviderFailure("code", "nobody entered a code in time");
       return code;
     },
+    refused: (key) => void refused.push(key),
     wait,
     step,
     now: played.now,
     signal,
   };
-  const told: Told = { asked, memory: {} };
+  const told: Told = { asked, refused, memory: {} };
   const failure = await collectInto(told, { connector, visit, asking: askingOf(played) });
   told.memory = Object.fromEntries(memory);
   return { told, failure, trace, steps, codesLeft: codes.length };
@@ -247,6 +250,7 @@ function differences(told: Told, expected: Expected): string[] {
   }
   if (isWhole || expected.invoices !== undefined) compare("invoices", told.invoices, expected.invoices);
   if (expected.asked !== undefined) compare("asked", told.asked, expected.asked);
+  if (expected.refused !== undefined) compare("refused", told.refused, expected.refused);
   if (expected.memory !== undefined) compare("memory", told.memory, expected.memory);
   return found;
 }

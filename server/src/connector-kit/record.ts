@@ -59,6 +59,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
   const exchanges: Exchange[] = [];
   const codes: string[] = [];
   const asked: string[] = [];
+  const refused: string[] = [];
   const stored: string[] | undefined = options.invoicesMax > 0 ? [] : undefined;
   const memory = new Map<string, string>();
   const step: Visit<unknown>["step"] = (name, counts) =>
@@ -90,12 +91,13 @@ export async function record(options: RecordOptions): Promise<Recording> {
       codes.push(code);
       return code;
     },
+    refused: (key) => void refused.push(key),
     wait,
     step,
     now,
     signal,
   };
-  const told: Told = { asked, memory: {} };
+  const told: Told = { asked, refused, memory: {} };
   const asking: Asking = { discover: true, wanted: [], found: [] };
   let failure = await collectInto(told, { connector, visit, asking });
   if (failure === undefined) {

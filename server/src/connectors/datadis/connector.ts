@@ -174,8 +174,10 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
         for (const key of keys) yield* deliveryOf(reads, { key, granularity, month });
         await answered.note(topics, month);
       } catch (error) {
-        if (isOf(error, "consent")) unauthorized.set(supply, error);
-        else if (isPassing(error)) troubles.push(error);
+        if (isOf(error, "consent")) {
+          unauthorized.set(supply, error);
+          for (const key of keysOf(supply, questions)) visit.refused(key);
+        } else if (isPassing(error)) troubles.push(error);
         else throw error;
       }
     }
@@ -190,6 +192,9 @@ async function* askAll({ visit, session, questions }: Asking): AsyncGenerator<De
     throw new ProviderFailure("busy", `${open} months were asked for in the last 24 hours, and not answered`);
   }
 }
+
+const keysOf = (supply: Supply, questions: readonly Question[]) =>
+  new Set(questions.flatMap((question) => (question.supply === supply ? question.keys : [])));
 
 const isOf = (error: unknown, kind: ProviderFailure["kind"]): error is ProviderFailure =>
   error instanceof ProviderFailure && error.kind === kind;

@@ -120,7 +120,7 @@ async function* collectPoints(
   const answer = await session.send(path, { meteringPoints: { meteringPoint: keys } });
   if ("code" in answer) {
     // When one of several is refused it does not say which.
-    if (keys.length === 1) tell(visit, answer);
+    if (keys.length === 1) tell(visit, answer, keys);
     else
       for (const key of keys)
         yield* collectPoints(visit, { session, question: { ...question, keys: [key] } });
@@ -128,14 +128,15 @@ async function* collectPoints(
   }
   const { deliveries, refusals } = readDeliveries(answer, question);
   yield* deliveries;
-  for (const refusal of refusals) tell(visit, refusal);
+  for (const { keys, ...refusal } of refusals) tell(visit, refusal, keys);
 }
 
 /** @throws ProviderFailure `unreachable` when it is a fault of theirs */
-function tell({ step }: Visit<unknown>, refusal: Refusal): void {
+function tell({ step, refused }: Visit<unknown>, refusal: Refusal, keys: readonly string[]): void {
   const kind = kindOf(refusal);
   if (kind === "fault")
     throw new ProviderFailure("unreachable", `a metering point has the error ${refusal.code}`);
+  if (kind !== "empty") for (const key of keys) refused(key);
   step(kind === "empty" ? "no values" : "no access", { code: refusal.code });
 }
 
@@ -146,14 +147,15 @@ function tell({ step }: Visit<unknown>, refusal: Refusal): void {
 function readDeliveries(
   answer: HttpAnswer,
   { keys, granularity, from, to }: Question,
-): { deliveries: Delivery[]; refusals: Refusal[] } {
+): { deliveries: Delivery[]; refusals: (Refusal & { keys: readonly string[] })[] } {
   const deliveries: Delivery[] = [];
-  const refusals: Refusal[] = [];
+  const refusals: (Refusal & { keys: readonly string[] })[] = [];
   for (const result of readAnswer(answer, seriesAnswer).result ?? []) {
     if (!result.success) {
       const refusal = { code: result.errorCode, text: result.errorText ?? "" };
       if (kindOf(refusal) === undefined) throw changedAnswer(answer, `the error ${refusal.code} is unknown`);
-      refusals.push(refusal);
+      // Without a name it may be any of them.
+      refusals.push({ ...refusal, keys: result.id == null ? keys : [result.id] });
       continue;
     }
     const { createdDateTime: version, TimeSeries } = result.MyEnergyData_MarketDocument;

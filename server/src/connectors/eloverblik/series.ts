@@ -34,6 +34,8 @@ const refusedPoint = z.object({
   success: z.literal(false),
   errorCode: z.int(),
   errorText: z.string().nullish(),
+  /** The metering point. */
+  id: z.string().nullish(),
 });
 
 const answeredPoint = z.object({

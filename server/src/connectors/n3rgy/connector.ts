@@ -92,18 +92,18 @@ export function n3rgyAt(origin: string): Connector {
             if (!isConsent(error)) throw error;
             refused = error;
           });
-          if (readings === undefined) break;
+          if (readings === undefined) {
+            visit.refused(key);
+            break;
+          }
           answers++;
           if (readings.metric !== undefined && readings.metric !== metric) {
             throw new ProviderFailure("changed", `the unit of ${key} has changed`);
           }
           const { values, ambiguous } = oneSeries(readings.devices);
           if (ambiguous > 0) visit.step("left out", { half_hours: ambiguous });
-          if (values.size > 0) {
-            const id = `${key} ${new Date(from).toISOString()} ${new Date(to).toISOString()}`;
-            const starts = [...values.keys()];
-            yield { key, metric, granularity, starts, values: [...values.values()], document: { id } };
-          }
+          const id = `${key} ${new Date(from).toISOString()} ${new Date(to).toISOString()}`;
+          if (values.size > 0) yield { key, metric, granularity, ...columnsOf(values), document: { id } };
           if (from <= readings.begins) break;
         }
       }
@@ -198,3 +198,8 @@ function foundMeter(
     metrics: metric === undefined ? [] : [{ metric, granularities: ["30min"] }],
   };
 }
+
+const columnsOf = (values: ReadonlyMap<number, number>) => ({
+  starts: [...values.keys()],
+  values: [...values.values()],
+});
