@@ -168,7 +168,7 @@ class Proof {
     const end = begin + this.#options.days * day;
     await this.#settle();
     while (this.#servers.now() < end) {
-      const next = Math.round(this.#servers.now() + (4 + 8 * this.#random()) * hour);
+      const next = Math.round(this.#servers.now() + (6 + 12 * this.#random()) * hour);
       await this.#utility.moveTo(next);
       this.#servers.moveTo(next);
       await this.#trouble();
