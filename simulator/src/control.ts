@@ -68,7 +68,7 @@ function faultView({ from, until, username, ...fault }: Fault): unknown {
 
 /** What the control needs of the process beside the utility. */
 export interface Outside {
-  /** Connections to the pages are refused for so many seconds. */
+  /** Connections to the pages are refused for so many seconds; `isBack` is told when they are taken again. */
   goAway(seconds: number, isBack: () => void): Promise<void>;
 }
 

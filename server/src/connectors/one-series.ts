@@ -20,3 +20,6 @@ export function oneSeries(devices: readonly Values[]): { values: Values; ambiguo
   }
   return { values, ambiguous };
 }
+
+/** Values as a delivery holds them. */
+export const columnsOf = (values: Values) => ({ starts: [...values.keys()], values: [...values.values()] });

@@ -10,7 +10,7 @@ import {
   titled,
   type Visit,
 } from "../../collection/connector.ts";
-import { oneSeries } from "../one-series.ts";
+import { columnsOf, oneSeries } from "../one-series.ts";
 import { timeSpans } from "../windows.ts";
 import { Api, type ReadingType, readingTypes, type Utility } from "./api.ts";
 
@@ -198,8 +198,3 @@ function foundMeter(
     metrics: metric === undefined ? [] : [{ metric, granularities: ["30min"] }],
   };
 }
-
-const columnsOf = (values: ReadonlyMap<number, number>) => ({
-  starts: [...values.keys()],
-  values: [...values.values()],
-});

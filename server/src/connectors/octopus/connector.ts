@@ -9,7 +9,7 @@ import {
   titled,
 } from "../../collection/connector.ts";
 import { endWhenLeft } from "../left.ts";
-import { oneSeries, type Values } from "../one-series.ts";
+import { columnsOf, oneSeries, type Values } from "../one-series.ts";
 import { dayOf as dayIndex, dayText, timeSpans } from "../windows.ts";
 import { type Account, Api, type MeterPoint, type Property } from "./api.ts";
 
@@ -98,8 +98,7 @@ export function octopusAt(origin: string): Connector {
           if (ambiguous > 0) visit.step("left out", { half_hours: ambiguous });
           if (values.size === 0) continue;
           const id = `${key} ${new Date(span.from).toISOString()} ${new Date(span.to).toISOString()}`;
-          const starts = [...values.keys()];
-          yield { key, metric, granularity, starts, values: [...values.values()], document: { id } };
+          yield { key, metric, granularity, ...columnsOf(values), document: { id } };
         }
       }
     },
