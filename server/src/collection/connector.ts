@@ -440,6 +440,8 @@ export interface ProviderFailureOptions {
    * sent again until a person asks for it.
    */
   isLogin?: boolean;
+  /** It was this server that failed, such as its browser: the run is repeated once before anybody hears of it. */
+  isOwn?: boolean;
   cause?: unknown;
 }
 
@@ -449,6 +451,7 @@ export class ProviderFailure extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly page: string | undefined;
   readonly isLogin: boolean;
+  readonly isOwn: boolean;
 
   constructor(kind: FailureKind, message: string, options: ProviderFailureOptions = {}) {
     super(message, { cause: options.cause });
@@ -457,6 +460,7 @@ export class ProviderFailure extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.page = options.page;
     this.isLogin = options.isLogin ?? false;
+    this.isOwn = options.isOwn ?? false;
   }
 }
 

@@ -203,6 +203,33 @@ describe("a run", () => {
     },
   );
 
+  test("that fails by this server's own browser is repeated, and told when it fails again", async () => {
+    const { id } = await collecting();
+    const { script, api, ask } = world;
+    await runAll();
+    const latest = async () => (await ask("GET", `/connections/${id}/runs?sort=-began`))[0];
+    script.fail.login = () => new ProviderFailure("unreachable", "no browser for right", { isOwn: true });
+    await ask("POST", `/connections/${id}/run`);
+    await runAll();
+    const message = "no browser for ********";
+    expect(await latest()).toMatchObject({ outcome: "interrupted", failure: null, message });
+    expect(await stateOf(id)).toMatchObject({ state: "collecting", failures: 0 });
+    api.clock.advance(61_000);
+    // It fails wherever it is asked: discovery is due again.
+    await api.db.run(sql`update connection set discovered = null where id = ${id}`);
+    await runAll();
+    expect(await latest()).toMatchObject({ outcome: "failed", failure: "unreachable", message });
+    expect(await stateOf(id)).toMatchObject({ state: "provider_unreachable", failures: 1 });
+    const state = await api.db.one<{ failures: number }>(
+      sql`select coalesce(max(failures), 0)::int as failures from provider_state where provider = 'scripted'`,
+    );
+    expect(state.failures).toBe(0);
+    script.fail = {};
+    await ask("POST", `/connections/${id}/run`);
+    await runAll();
+    expect(await stateOf(id)).toMatchObject({ state: "collecting", failures: 0 });
+  });
+
   test("of a worker that died is repeated by another when its lease has ended", async () => {
     const { id } = await collecting();
     const { api, ask } = world;

@@ -106,6 +106,10 @@ async function collectOnce(deps: Deps, running: Running, signal: AbortSignal): P
 
 const knownWrong = "the provider has refused these credentials before: nothing was sent";
 
+/** What this server could not do is told like a failure of the provider when it happens again. */
+const isProviders = (error: unknown, { nextReason }: Claimed): boolean =>
+  error instanceof ProviderFailure && (!error.isOwn || nextReason === "repeated");
+
 async function settle(
   deps: Deps,
   { running, report, error }: { running: Running; report: Report; error: unknown },
@@ -115,7 +119,7 @@ async function settle(
   const line = { connection: claimed.id, run: claimed.runId };
   if (taken.aborted || error instanceof LostConnection) {
     await settleInterrupted(deps, { claimed, report, afterMs: 0 });
-  } else if (error instanceof ProviderFailure || signal.aborted) {
+  } else if (isProviders(error, claimed) || signal.aborted) {
     const failure =
       error instanceof ProviderFailure
         ? error
@@ -125,9 +129,11 @@ async function settle(
     if (failure.kind === "changed") deps.log.error(told, "a provider answers in an unknown way");
     else deps.log.info(told, "a run failed");
   } else {
-    deps.log.error({ ...line, err: error }, "a run was interrupted");
+    const own = error instanceof ProviderFailure ? error : undefined;
+    const reason = own && report.scrubber.scrub(own.message);
+    deps.log.error({ ...line, ...(own ? { reason } : { err: error }) }, "a run was interrupted");
     const afterMs = claimed.nextReason === "repeated" ? repeatAgainMs : repeatMs;
-    await settleInterrupted(deps, { claimed, report, afterMs });
+    await settleInterrupted(deps, { claimed, report, afterMs, message: own?.message });
   }
 }
 

@@ -62,7 +62,8 @@ export async function settleFailed(
         next_reason = 'schedule', failure = ${kind}, failures = ${failures}, failing_since = ${new Date(since)},
         code = null, code_prompt = null, code_until = null
       where id = ${claimed.id}`);
-    if (connector.limits.ownServers !== true) {
+    // What this server could not do says nothing of the provider.
+    if (connector.limits.ownServers !== true && !failure.isOwn) {
       await noteProvider(tx, claimed.provider, {
         reached: !consequence.isProviders,
         retryAfterSeconds: kind === "busy" ? retryAfterSeconds : undefined,
@@ -102,12 +103,12 @@ function issueOf({ state, issueAfterHours }: Consequence, failingMs: number): Is
 }
 
 /**
- * Ends a run that was not the provider's to decide: the server stops, the database was away. It is repeated; with
- * `afterMs` not at once, or it would be forever.
+ * Ends a run that was not the provider's to decide: the server stops, the database was away, a browser did not start.
+ * It is repeated; with `afterMs` not at once, or it would be forever. `message` says why, where that helps.
  */
 export async function settleInterrupted(
   deps: Deps,
-  { claimed, report, afterMs }: { claimed: Claimed; report: Report; afterMs: number },
+  { claimed, report, afterMs, message }: Interrupted,
 ): Promise<void> {
   const now = deps.clock.now();
   await deps.db.transaction(async (tx) => {
@@ -116,25 +117,33 @@ export async function settleInterrupted(
       update connection set run_id = null, next_run = ${new Date(now + afterMs)}, next_reason = 'repeated',
         version = version + 1
       where id = ${claimed.id}`);
-    await endRow(tx, claimed, { ...report, outcome: "interrupted", now });
+    await endRow(tx, claimed, { ...report, outcome: "interrupted", message, now });
   });
+}
+
+interface Interrupted {
+  claimed: Claimed;
+  report: Report;
+  afterMs: number;
+  message?: string | undefined;
 }
 
 interface Ended extends Report {
   outcome: "complete" | "failed" | "interrupted";
   failure?: ProviderFailure;
+  message?: string | undefined;
   now: number;
 }
 
 async function endRow(
   tx: Tx,
   { runId }: Claimed,
-  { outcome, failure, now, steps, trace, counts, scrubber }: Ended,
+  { outcome, failure, message = failure?.message, now, steps, trace, counts, scrubber }: Ended,
 ): Promise<void> {
-  const message = failure === undefined ? null : scrubber.scrub(failure.message).slice(0, messageCharsMax);
+  const told = message === undefined ? null : scrubber.scrub(message).slice(0, messageCharsMax);
   await tx.run(sql`
     update connection_run set ended = ${new Date(now)}, outcome = ${outcome}, failure = ${failure?.kind ?? null},
-      message = ${storable(message)}, steps = ${JSON.stringify(steps)}::jsonb, counts = ${JSON.stringify(counts)}::jsonb,
+      message = ${storable(told)}, steps = ${JSON.stringify(steps)}::jsonb, counts = ${JSON.stringify(counts)}::jsonb,
       trace = ${JSON.stringify(trace)}::jsonb
     where id = ${runId}`);
 }

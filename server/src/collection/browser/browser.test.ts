@@ -218,9 +218,9 @@ describe("a browser that does not start", () => {
     ],
   ])("because it %s is told with the remedy", async (_, path, remedy) => {
     const visit = testVisit(["utility.example"], { path });
-    await expect(visit.browser.open("http://utility.example/")).rejects.toEqual(
-      failure("unreachable", remedy),
-    );
+    const opening = visit.browser.open("http://utility.example/");
+    await expect(opening).rejects.toEqual(failure("unreachable", remedy));
+    await expect(opening).rejects.toMatchObject({ isOwn: true });
     await visit.close();
     const { trouble } = await tryBrowser({ ...testSettings.browser, path });
     expect(trouble).toContain(remedy);

@@ -175,5 +175,5 @@ function failureOf(
   const address = URL.parse(more.url ?? "");
   if (reason === "network" && address !== null && !allowsAddress(rule, address))
     return elsewhere(address.href);
-  return new ProviderFailure("unreachable", message, { cause: error });
+  return new ProviderFailure("unreachable", message, { cause: error, isOwn: reason === "broken" });
 }
