@@ -9,6 +9,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   unlinkSync,
   writeSync,
@@ -16,7 +17,7 @@ import {
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Connection, SFTPWrapper, Server as SshServer } from "ssh2";
+import type { Attributes, Connection, SFTPWrapper, Server as SshServer } from "ssh2";
 import { login } from "./ftp.ts";
 
 const ssh2 = createRequire(import.meta.url)("ssh2") as typeof import("ssh2");
@@ -127,8 +128,7 @@ function serve(sftp: SFTPWrapper, { root, faults, client }: State): void {
   });
   const listings = serveFolders(sftp, place);
   sftp.on("FSTAT", (id, handle) => {
-    const { size, mode, uid, gid } = fstatSync(handle.readUInt32BE());
-    sftp.attrs(id, { size, mode, uid, gid, atime: 0, mtime: 0 });
+    sftp.attrs(id, attributesOf(fstatSync(handle.readUInt32BE())));
   });
   sftp.on("FSETSTAT", (id) => sftp.status(id, STATUS_CODE.OK));
   sftp.on("CLOSE", (id, handle) =>
@@ -141,8 +141,7 @@ function serve(sftp: SFTPWrapper, { root, faults, client }: State): void {
   sftp.on("MKDIR", (id, path) => answer(id, () => mkdirSync(place(path))));
   sftp.on("STAT", (id, path) => {
     try {
-      const { size, mode, uid, gid } = statSync(place(path));
-      sftp.attrs(id, { size, mode, uid, gid, atime: 0, mtime: 0 });
+      sftp.attrs(id, attributesOf(statSync(place(path))));
     } catch {
       sftp.status(id, STATUS_CODE.NO_SUCH_FILE);
     }
@@ -153,6 +152,12 @@ function serve(sftp: SFTPWrapper, { root, faults, client }: State): void {
     if (isRefused) sftp.status(id, STATUS_CODE.FAILURE, "File exists");
     else answer(id, () => renameSync(place(from), place(to)));
   });
+}
+
+/** What the protocol tells of a file; its times are seconds. */
+function attributesOf({ size, mode, uid, gid, mtimeMs }: Stats): Attributes {
+  const mtime = Math.floor(mtimeMs / 1000);
+  return { size, mode, uid, gid, atime: mtime, mtime };
 }
 
 /** Lists folders, two names at a time, and reads files; returns the open lists. */
@@ -176,15 +181,11 @@ function serveFolders(sftp: SFTPWrapper, place: (path: string) => string): Map<n
   sftp.on("READDIR", (id, handle) => {
     const some = listings.get(handle.readUInt32BE())!.splice(0, 2);
     if (some.length === 0) return void sftp.status(id, STATUS_CODE.EOF);
-    const entries = some.map((path) => {
-      const { size, mode, uid, gid, mtimeMs } = lstatSync(place(path));
-      const mtime = Math.floor(mtimeMs / 1000);
-      return {
-        filename: path.split("/").at(-1)!,
-        longname: path,
-        attrs: { size, mode, uid, gid, atime: mtime, mtime },
-      };
-    });
+    const entries = some.map((path) => ({
+      filename: path.split("/").at(-1)!,
+      longname: path,
+      attrs: attributesOf(lstatSync(place(path))),
+    }));
     sftp.name(id, entries as never);
   });
   sftp.on("READ", (id, handle, offset, length) => {

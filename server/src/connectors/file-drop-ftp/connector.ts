@@ -72,6 +72,13 @@ function ftpFolder(login: z.output<typeof settings>, reach: Reach): DropFolder {
         if (!isWhole) session.close();
       }
     },
+    async isSame({ name, bytes, modified }) {
+      const session = await client.session();
+      const size = /^213 (\d+)/.exec((await session.sendIgnoringError(`SIZE ${name}`)).message);
+      if (size !== null && Number(size[1]) !== bytes) return false;
+      const changed = await timeOf(session, name);
+      return changed === null || modified === null || changed.at === secondOf(modified);
+    },
     async remove({ name }) {
       await (await client.session()).send(`DELE ${name}`);
     },
@@ -104,12 +111,21 @@ async function listed(session: Client, isWanted: (name: string) => boolean): Pro
     .filter(({ name, modified }) => modified === null && isWanted(name))
     .slice(0, timesMax);
   for (const file of unclear) {
-    const reply = await session.sendIgnoringError(`MDTM ${file.name}`);
-    const time = /^213 (\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(reply.message);
-    if (time === null) break;
-    const [year, month, day, hour, minute, second] = time.slice(1).map(Number) as [number, ...number[]];
-    file.modified = Date.UTC(year, month! - 1, day, hour, minute, second);
-    file.mark = time[0];
+    const changed = await timeOf(session, file.name);
+    if (changed === null) break;
+    file.modified = changed.at;
+    file.mark = changed.mark;
   }
   return files;
+}
+
+const secondOf = (at: number) => at - (at % 1000);
+
+/** When a file was changed, epoch milliseconds of a second; null when its server does not say. */
+async function timeOf(session: Client, name: string): Promise<{ at: number; mark: string } | null> {
+  const reply = await session.sendIgnoringError(`MDTM ${name}`);
+  const time = /^213 (\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(reply.message);
+  if (time === null) return null;
+  const [year, month, day, hour, minute, second] = time.slice(1).map(Number) as [number, ...number[]];
+  return { at: Date.UTC(year, month! - 1, day, hour, minute, second), mark: time[0] };
 }

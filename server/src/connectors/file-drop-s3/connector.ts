@@ -63,7 +63,8 @@ export const fileDropS3 = connector({
     }),
 });
 
-const objectsMax = 100_000;
+/** Objects that are looked at: a bucket that never ends its list ends nobody's run. */
+const objectsMax = 2_000_000;
 /** Beside the object itself: what is around it in an answer. */
 const aroundBytes = 1_000_000;
 
@@ -87,11 +88,12 @@ function s3Folder(login: Settings, reach: Reach): DropFolder {
   };
   return {
     path: `${Bucket}/${prefix}`,
-    async list() {
+    async list(isWanted, max) {
       const { ListObjectsV2Command } = await s3Sdk();
       const found: Listed[] = [];
       await session(async (client) => {
         found.length = 0;
+        let seen = 0;
         let ContinuationToken: string | undefined;
         do {
           const page = await client.send(
@@ -105,13 +107,25 @@ function s3Folder(login: Settings, reach: Reach): DropFolder {
           );
           for (const { Key = "", Size = 0, ETag = "", LastModified } of page.Contents ?? []) {
             const name = Key.slice(prefix === "" ? 0 : prefix.length + 1);
-            if (name !== "")
+            if (name !== "" && isWanted(name))
               found.push({ name, bytes: Size, modified: LastModified?.getTime() ?? null, mark: ETag });
           }
+          seen += page.Contents?.length ?? 0;
           ContinuationToken = page.NextContinuationToken;
-        } while (ContinuationToken !== undefined && found.length < objectsMax);
+        } while (ContinuationToken !== undefined && found.length < max && seen < objectsMax);
       });
-      return found;
+      return found.slice(0, max);
+    },
+    async isSame({ name, bytes, mark }) {
+      const { HeadObjectCommand } = await s3Sdk();
+      let isSame = false;
+      await session(async (client) => {
+        const now = await client.send(new HeadObjectCommand({ Bucket, Key: keyOf(name) }), {
+          abortSignal: signal,
+        });
+        isSame = now.ContentLength === bytes && now.ETag === mark;
+      });
+      return isSame;
     },
     content: ({ name, bytes }) => objectContent(session, { login, key: keyOf(name), bytes, signal }),
     remove,
@@ -128,7 +142,9 @@ function s3Folder(login: Settings, reach: Reach): DropFolder {
             );
         const Key = inFolder(archive, await freeName(file.name, isTaken));
         const CopySource = `${Bucket}/${keyOf(file.name).split("/").map(encodeURIComponent).join("/")}`;
-        await client.send(new CopyObjectCommand({ Bucket, Key, CopySource }), { abortSignal: signal });
+        await client.send(new CopyObjectCommand({ Bucket, Key, CopySource, CopySourceIfMatch: file.mark }), {
+          abortSignal: signal,
+        });
       });
       await remove(file);
     },

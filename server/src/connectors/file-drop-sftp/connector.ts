@@ -17,6 +17,7 @@ import { cutShort, told } from "../file-drop/failure.ts";
 import { afterFields, readingFields, waitField } from "../file-drop/fields.ts";
 import { type DropFolder, filesOf, freeName } from "../file-drop/folder.ts";
 import { held } from "../file-drop/held.ts";
+import type { Listed } from "../file-drop/settling.ts";
 import { serverWords as words } from "../file-drop/words.ts";
 
 const settings = z
@@ -81,20 +82,19 @@ function sftpFolder(login: SftpLogin & { path: string | null }, reach: Reach): D
   const base = login.path ?? ".";
   return {
     path: login.path ?? "",
-    async list() {
-      const entries = await readFolder(await client.session(), base);
-      return entries.flatMap(({ filename: name, attrs }) =>
-        isFile(attrs)
-          ? [
-              {
-                name,
-                bytes: attrs.size,
-                modified: attrs.mtime > 0 ? attrs.mtime * 1000 : null,
-                mark: String(attrs.mtime),
-              },
-            ]
-          : [],
-      );
+    async list(isWanted, max) {
+      const files: Listed[] = [];
+      for await (const { filename: name, attrs } of readFolder(await client.session(), base)) {
+        if (isFile(attrs) && isWanted(name)) files.push(listedAs(name, attrs));
+        if (files.length >= max) break;
+      }
+      return files;
+    },
+    async isSame({ name, bytes, mark }) {
+      const session = await client.session();
+      const attrs = await statusOf(session, posix.join(base, name));
+      const now = listedAs(name, attrs);
+      return now.bytes === bytes && now.mark === mark;
     },
     async *content({ name, bytes }) {
       const session = await client.session();
@@ -128,21 +128,32 @@ function sftpFolder(login: SftpLogin & { path: string | null }, reach: Reach): D
   };
 }
 
+const statusOf = (session: SFTPWrapper, path: string) =>
+  new Promise<Stats>((resolve, reject) =>
+    session.stat(path, (error, stats) => (error ? reject(error) : resolve(stats))),
+  );
+
 /** Links are followed by nobody. */
 function isFile({ mode }: Pick<Stats, "mode">): boolean {
   return (mode & 0o170000) === 0o100000;
 }
 
-/** Entries of a folder, at most so many: a server that never ends its list ends nobody's memory. */
-const entriesMax = 100_000;
+const listedAs = (name: string, { size, mtime }: Pick<Stats, "size" | "mtime">): Listed => ({
+  name,
+  bytes: size,
+  modified: mtime > 0 ? mtime * 1000 : null,
+  mark: String(mtime),
+});
 
-async function readFolder(session: SFTPWrapper, path: string): Promise<FileEntryWithStats[]> {
+/** Entries that are looked at: a server that never ends its list ends nobody's run. */
+const entriesMax = 2_000_000;
+
+async function* readFolder(session: SFTPWrapper, path: string): AsyncGenerator<FileEntryWithStats> {
   const handle = await new Promise<Buffer>((resolve, reject) =>
     session.opendir(path, (error, opened) => (error ? reject(error) : resolve(opened))),
   );
-  const found: FileEntryWithStats[] = [];
   try {
-    while (found.length < entriesMax) {
+    for (let seen = 0; seen < entriesMax; ) {
       const some = await new Promise<FileEntryWithStats[] | null>((resolve, reject) =>
         session.readdir(handle, (error, entries) => {
           // 1 is the end of the list.
@@ -151,10 +162,10 @@ async function readFolder(session: SFTPWrapper, path: string): Promise<FileEntry
           else resolve(entries);
         }),
       );
-      if (some === null || some.length === 0) return found;
-      found.push(...some);
+      if (some === null || some.length === 0) return;
+      seen += some.length;
+      yield* some;
     }
-    return found;
   } finally {
     session.close(handle, () => undefined);
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ProviderWorld, providerWorld } from "../../../../test/harness/provider.ts";
 import { sql } from "../../platform/db.ts";
-import { type DropServer, dropServers, hourTable } from "./harness.ts";
+import { betweenTimes, type DropServer, dropServers, hourTable } from "./harness.ts";
 
 const zone = "Europe/Stockholm";
 const now = Date.parse("2026-01-15T12:00:00Z");
@@ -88,6 +88,24 @@ describe.each(Object.entries(dropServers))("a folder over %s", (name, start) => 
     await later();
     expect(await world.ask("GET", `/issues?connection._id=${id}&state=open`)).toEqual([]);
   });
+
+  test.each(["archive", "delete"])(
+    "a file that is replaced before it is put away is read too (%s)",
+    async (after) => {
+      const id = await world.begin({ ...server.credentials, after, archive_path: "done" });
+      await server.put("day.csv", hourTable(ean, [1, 2]), old());
+      betweenTimes.happens = async () => {
+        betweenTimes.happens = undefined;
+        await server.put("day.csv", hourTable(ean, [1, 3]), old() + minute);
+      };
+      await world.runAll();
+      expect(await valuesOf(id)).toEqual([1, 2]);
+      expect(await server.files()).toEqual({ "day.csv": hourTable(ean, [1, 3]) });
+      await later();
+      expect(await valuesOf(id)).toEqual([1, 3]);
+      expect(Object.keys(await server.files())).toEqual(after === "archive" ? ["done/day.csv"] : []);
+    },
+  );
 
   test("a file that could not be put away is stored once, and put away the next time", async () => {
     // Where the archive should be there is a file: nothing can be moved into it.

@@ -11,6 +11,26 @@ import { fileDropFtp } from "../file-drop-ftp/connector.ts";
 import { fileDropS3 } from "../file-drop-s3/connector.ts";
 import { fileDropSftp } from "../file-drop-sftp/connector.ts";
 
+/** What happens after a file was read, before it is put away; a test says so. */
+export const betweenTimes: { happens?: (() => Promise<void>) | undefined } = {};
+
+/** The connector, and now and then something between reading and putting away. */
+function interruptible(connector: Connector): Connector {
+  return {
+    ...connector,
+    async *receive(visit) {
+      const files = connector.receive!(visit);
+      let step = await files.next(undefined as never);
+      while (step.done !== true) {
+        const fate = yield step.value;
+        await betweenTimes.happens?.();
+        step = await files.next(fate);
+      }
+      return step.value;
+    },
+  };
+}
+
 /** A folder on a real server, and the connector that reads it. */
 export interface DropServer {
   connector: Connector;
@@ -51,7 +71,7 @@ async function overFtp(): Promise<DropServer> {
   mkdirSync(join(server.root, "in"));
   const credentials = { host: "127.0.0.1", port: server.port, ...login, ...file };
   return {
-    connector: fileDropFtp,
+    connector: interruptible(fileDropFtp),
     credentials,
     wrong: { ...credentials, password: "wrong" },
     nowhere: { ...credentials, path: "nowhere" },
@@ -65,7 +85,7 @@ async function overSftp(): Promise<DropServer> {
   mkdirSync(join(server.root, "in"));
   const credentials = { host: "127.0.0.1", port: server.port, ...login, ...file };
   return {
-    connector: fileDropSftp,
+    connector: interruptible(fileDropSftp),
     credentials,
     wrong: { ...credentials, password: "wrong" },
     nowhere: { ...credentials, path: "nowhere" },
@@ -83,7 +103,7 @@ async function overOpenSsh(): Promise<DropServer | null> {
     ...{ timezone: file.timezone, path: folder },
   };
   return {
-    connector: fileDropSftp,
+    connector: interruptible(fileDropSftp),
     credentials,
     wrong: { ...credentials, username: "nobody-here" },
     nowhere: { ...credentials, path: `${folder}/nowhere` },
@@ -102,7 +122,7 @@ async function overS3(): Promise<DropServer> {
   const inSession = (work: Parameters<typeof s3Session>[2]) => s3Session(settings, { egress }, work);
   const Bucket = bucket;
   return {
-    connector: fileDropS3,
+    connector: interruptible(fileDropS3),
     credentials,
     wrong: { ...credentials, access_key_id: "WRONG" },
     nowhere: { ...credentials, bucket: "no-such-bucket" },
