@@ -1,3 +1,5 @@
+import type { Delivery, Visit, Wanted } from "../collection/connector.ts";
+
 /** Values by the start of their granule, epoch ms. */
 export type Values = Map<number, number>;
 
@@ -21,5 +23,19 @@ export function oneSeries(devices: readonly Values[]): { values: Values; ambiguo
   return { values, ambiguous };
 }
 
-/** Values as a delivery holds them. */
-export const columnsOf = (values: Values) => ({ starts: [...values.keys()], values: [...values.values()] });
+/** Values of all devices for a span of a question as one delivery, if there are any; tells what was left out. */
+export function* deliveryOf(
+  visit: Pick<Visit<unknown>, "step">,
+  devices: readonly Values[],
+  { key, metric, granularity, from, to }: Pick<Wanted, "key" | "metric" | "granularity" | "from" | "to">,
+): Generator<Delivery> {
+  const { values, ambiguous } = oneSeries(devices);
+  if (ambiguous > 0) visit.step("left out", { half_hours: ambiguous });
+  if (values.size === 0) return;
+  yield {
+    ...{ key, metric, granularity },
+    starts: [...values.keys()],
+    values: [...values.values()],
+    document: { id: `${key} ${new Date(from).toISOString()} ${new Date(to).toISOString()}` },
+  };
+}

@@ -10,7 +10,7 @@ import {
   titled,
   type Visit,
 } from "../../collection/connector.ts";
-import { columnsOf, oneSeries } from "../one-series.ts";
+import { deliveryOf } from "../one-series.ts";
 import { timeSpans } from "../windows.ts";
 import { Api, type ReadingType, readingTypes, type Utility } from "./api.ts";
 
@@ -100,10 +100,7 @@ export function n3rgyAt(origin: string): Connector {
           if (readings.metric !== undefined && readings.metric !== metric) {
             throw new ProviderFailure("changed", `the unit of ${key} has changed`);
           }
-          const { values, ambiguous } = oneSeries(readings.devices);
-          if (ambiguous > 0) visit.step("left out", { half_hours: ambiguous });
-          const id = `${key} ${new Date(from).toISOString()} ${new Date(to).toISOString()}`;
-          if (values.size > 0) yield { key, metric, granularity, ...columnsOf(values), document: { id } };
+          yield* deliveryOf(visit, readings.devices, { key, metric, granularity, from, to });
           if (from <= readings.begins) break;
         }
       }

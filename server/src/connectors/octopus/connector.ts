@@ -9,7 +9,7 @@ import {
   titled,
 } from "../../collection/connector.ts";
 import { endWhenLeft } from "../left.ts";
-import { columnsOf, oneSeries, type Values } from "../one-series.ts";
+import { deliveryOf, type Values } from "../one-series.ts";
 import { dayOf as dayIndex, dayText, timeSpans } from "../windows.ts";
 import { type Account, Api, type MeterPoint, type Property } from "./api.ts";
 
@@ -94,11 +94,7 @@ export function octopusAt(origin: string): Connector {
         for (const span of timeSpans(asked, daysMax * day)) {
           const meters: Values[] = [];
           for (const serial of serials) meters.push(await api.consumption(point, { serial, ...span }));
-          const { values, ambiguous } = oneSeries(meters);
-          if (ambiguous > 0) visit.step("left out", { half_hours: ambiguous });
-          if (values.size === 0) continue;
-          const id = `${key} ${new Date(span.from).toISOString()} ${new Date(span.to).toISOString()}`;
-          yield { key, metric, granularity, ...columnsOf(values), document: { id } };
+          yield* deliveryOf(visit, meters, { key, metric, granularity, ...span });
         }
       }
     },
