@@ -264,6 +264,8 @@ function* truthLines(
           : valuesOf(utility, meter, { ...span, resolution: granularity });
       yield `${JSON.stringify({
         ...truthOf(meter, { granularity, values, at }),
+        // The first and the last one may be parts of a month.
+        ...(granularity === "month" && { ends: values.map(({ end }) => end) }),
         ...(query.detail === true && {
           changed: values.map(({ changedAt }) => changedAt),
           status: values.map(({ status }) => status),

@@ -317,25 +317,29 @@ for (const { connector, missing, values } of suites) {
       test.each([
         ["host", "duplicates"],
         ["chromium", "halves"],
-      ] as const)("%s: the run fails and is repeated, nothing is stored twice", async (victim, username) => {
-        const [line] = await truth(username, "hour");
-        const id = await connect(username);
-        await runAll();
-        const meterId = (await sourcesOf(id)).get(line!.meter)!;
-        await world.ask("PUT", `/meters/${meterId}`, { box: "active" });
-        await world.collector.step();
-        await expect.poll(() => isReading(id), { timeout: 20_000 }).toBe(true);
-        await expect.poll(() => heldBrowsers()[0]?.chromium, { timeout: 20_000 }).toBeDefined();
-        process.kill(heldBrowsers()[0]![victim]!, "SIGKILL");
-        await world.collector.idle();
-        expect(await connection(id)).toMatchObject({ failure: "unreachable", state: "provider_unreachable" });
-        expect(heldBrowsers()).toEqual([]);
-        await world.ask("POST", `/connections/${id}/run`);
-        await runAll();
-        expect(await connection(id)).toMatchObject({ failure: null, state: "collecting" });
-        expect(await stored(meterId)).toEqual(told(line!));
-        expect((await lastRun(id)).counts.replaced ?? 0).toBe(0);
-      });
+      ] as const)(
+        "%s: the run is interrupted and repeated, nothing is stored twice",
+        async (victim, username) => {
+          const [line] = await truth(username, "hour");
+          const id = await connect(username);
+          await runAll();
+          const meterId = (await sourcesOf(id)).get(line!.meter)!;
+          await world.ask("PUT", `/meters/${meterId}`, { box: "active" });
+          await world.collector.step();
+          await expect.poll(() => isReading(id), { timeout: 20_000 }).toBe(true);
+          await expect.poll(() => heldBrowsers()[0]?.chromium, { timeout: 20_000 }).toBeDefined();
+          process.kill(heldBrowsers()[0]![victim]!, "SIGKILL");
+          await world.collector.idle();
+          expect(await lastRun(id)).toMatchObject({ outcome: "interrupted", message: expect.any(String) });
+          expect(await connection(id)).toMatchObject({ failure: null, state: "collecting" });
+          expect(heldBrowsers()).toEqual([]);
+          world.api.clock.advance(61_000);
+          await runAll();
+          expect(await connection(id)).toMatchObject({ failure: null, state: "collecting" });
+          expect(await stored(meterId)).toEqual(told(line!));
+          expect((await lastRun(id)).counts.replaced ?? 0).toBe(0);
+        },
+      );
     });
 
     describe("a code", () => {

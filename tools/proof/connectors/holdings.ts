@@ -53,7 +53,9 @@ export async function compare(
     const fine = all.filter(({ granularity }) => granularity !== "month");
     const told = fine.length > 0 ? fine : all;
     if (id === undefined) {
-      if (told.some(({ starts }) => starts.length > 0)) total.unknown++;
+      if (told.every(({ starts }) => starts.length === 0)) continue;
+      total.unknown++;
+      if (total.examples.length < 5) total.examples.push(`${meter} of ${connected.username} was not found`);
       continue;
     }
     total.meters++;
@@ -63,15 +65,16 @@ export async function compare(
   return total;
 }
 
-/** A month in which the meter began to be read is told by the utility, and is no month that can be held. */
-function expectedOf({ metric, granularity, starts, values }: Truth, meter: string): Held {
+/** The first and the last month of a meter are told by the utility, and may be no months that can be held. */
+function expectedOf({ metric, granularity, starts, ends, values }: Truth, meter: string): Held {
   const about = { meter, metric, currency: "", granularity };
-  const isWhole = (start: number | string) =>
-    granularity !== "month" ||
-    Temporal.Instant.fromEpochMilliseconds(new Date(start).getTime()).toZonedDateTimeISO(zone).day === 1;
+  const isFirst = (at: number | string) =>
+    Temporal.Instant.fromEpochMilliseconds(new Date(at).getTime()).toZonedDateTimeISO(zone).day === 1;
+  const isWhole = (start: number | string, i: number) =>
+    ends === undefined || (isFirst(start) && isFirst(ends[i]!));
   return new Map(
     starts.flatMap((start, i) =>
-      isWhole(start) ? [[keyOf({ ...about, start }), Number(values[i])] as const] : [],
+      isWhole(start, i) ? [[keyOf({ ...about, start }), Number(values[i])] as const] : [],
     ),
   );
 }

@@ -14,6 +14,8 @@ export interface Truth {
   metric: string;
   granularity: "15min" | "hour" | "month";
   starts: readonly (number | string)[];
+  /** Of months alone. */
+  ends?: readonly (number | string)[];
   values: readonly (number | string)[];
 }
 

@@ -89,32 +89,11 @@ function s3Folder(login: Settings, reach: Reach): DropFolder {
   return {
     path: `${Bucket}/${prefix}`,
     async list(isWanted, max) {
-      const { ListObjectsV2Command } = await s3Sdk();
-      const found: Listed[] = [];
+      let found: Listed[] = [];
       await session(async (client) => {
-        found.length = 0;
-        let seen = 0;
-        let ContinuationToken: string | undefined;
-        do {
-          const page = await client.send(
-            new ListObjectsV2Command({
-              Bucket,
-              Prefix: prefix === "" ? "" : `${prefix}/`,
-              Delimiter: "/",
-              ContinuationToken,
-            }),
-            { abortSignal: signal },
-          );
-          for (const { Key = "", Size = 0, ETag = "", LastModified } of page.Contents ?? []) {
-            const name = Key.slice(prefix === "" ? 0 : prefix.length + 1);
-            if (name !== "" && isWanted(name))
-              found.push({ name, bytes: Size, modified: LastModified?.getTime() ?? null, mark: ETag });
-          }
-          seen += page.Contents?.length ?? 0;
-          ContinuationToken = page.NextContinuationToken;
-        } while (ContinuationToken !== undefined && found.length < max && seen < objectsMax);
+        found = await objectsBelow(client, { Bucket, prefix, isWanted, max, signal });
       });
-      return found.slice(0, max);
+      return found;
     },
     async isSame({ name, bytes, mark }) {
       const { HeadObjectCommand } = await s3Sdk();
@@ -152,6 +131,39 @@ function s3Folder(login: Settings, reach: Reach): DropFolder {
     tell: failureOf,
     close: async () => undefined,
   };
+}
+
+interface Listing {
+  Bucket: string;
+  prefix: string;
+  isWanted(name: string): boolean;
+  max: number;
+  signal: AbortSignal;
+}
+
+/** Wanted objects right below a prefix, at most `max`. */
+async function objectsBelow(
+  client: S3Client,
+  { Bucket, prefix, isWanted, max, signal }: Listing,
+): Promise<Listed[]> {
+  const { ListObjectsV2Command } = await s3Sdk();
+  const Prefix = prefix === "" ? "" : `${prefix}/`;
+  const found: Listed[] = [];
+  let seen = 0;
+  let ContinuationToken: string | undefined;
+  do {
+    const order = new ListObjectsV2Command({ Bucket, Prefix, Delimiter: "/", ContinuationToken });
+    const page = await client.send(order, { abortSignal: signal });
+    for (const { Key = "", Size = 0, ETag = "", LastModified } of page.Contents ?? []) {
+      const name = Key.slice(Prefix.length);
+      if (name !== "" && isWanted(name)) {
+        found.push({ name, bytes: Size, modified: LastModified?.getTime() ?? null, mark: ETag });
+      }
+    }
+    seen += page.Contents?.length ?? 0;
+    ContinuationToken = page.NextContinuationToken;
+  } while (ContinuationToken !== undefined && found.length < max && seen < objectsMax);
+  return found.slice(0, max);
 }
 
 interface ObjectToRead {
