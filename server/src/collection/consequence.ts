@@ -90,8 +90,8 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
   contract_ended: {
     who: "customer",
     what: {
-      en: "The contract with the provider has ended. Delete the connection and keep its data, or enter new credentials.",
-      sv: "Avtalet med leverantören har upphört. Ta bort kopplingen men behåll data, eller ange nya uppgifter.",
+      en: "The customer has no contract with the provider now; one is looked for once a week. Delete the connection and keep its data, or enter new credentials.",
+      sv: "Kunden har inget avtal med leverantören nu; en gång i veckan söks ett nytt. Ta bort kopplingen men behåll data, eller ange nya uppgifter.",
     },
   },
   paused: {
@@ -101,7 +101,7 @@ export const stateMeanings: Readonly<Record<ConnectionState, StateMeaning>> = {
 };
 
 /** When a connection is tried again by itself after a failure. */
-export type Retry = "never" | "backoff" | "daily";
+export type Retry = "never" | "backoff" | "daily" | "weekly";
 
 /** What follows from a kind of failure. */
 export interface Consequence {
@@ -120,7 +120,8 @@ export const consequences: Readonly<Record<FailureKind, Consequence>> = {
   code: { state: "waiting_for_code", retry: "never", issueAfterHours: 0, isProviders: false },
   consent: { state: "consent_expired", retry: "never", issueAfterHours: 0, isProviders: false },
   person: { state: "person_needed", retry: "never", issueAfterHours: 0, isProviders: false },
-  ended: { state: "contract_ended", retry: "never", issueAfterHours: 0, isProviders: false },
+  // A contract may only begin later, or another one follow.
+  ended: { state: "contract_ended", retry: "weekly", issueAfterHours: 0, isProviders: false },
   unreachable: { state: "provider_unreachable", retry: "backoff", issueAfterHours: 24, isProviders: true },
   busy: { state: null, retry: "backoff", issueAfterHours: 24, isProviders: true },
   changed: { state: "page_changed", retry: "daily", issueAfterHours: 0, isProviders: false },

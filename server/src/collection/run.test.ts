@@ -250,6 +250,24 @@ describe("a run", () => {
     expect(await keepLease(api.db, dead!, api.clock.now())).toBe(false);
   });
 
+  test("of a customer whose contract begins later finds it by itself", async () => {
+    const { script, api, ask, connect } = world;
+    script.fail.login = () => new ProviderFailure("ended", "no contract");
+    const { _id: id } = await connect();
+    await runAll();
+    expect(await stateOf(id)).toMatchObject({ state: "contract_ended", failure: "ended" });
+    api.clock.advance(6 * day);
+    await runAll();
+    expect((await stateOf(id)).failures).toBe(1);
+    script.fail = {};
+    script.meters = [meterFound(`${++count}`)];
+    api.clock.advance(3 * day);
+    await runAll();
+    expect(await stateOf(id)).toMatchObject({ state: "collecting", failure: null });
+    const { counts } = (await ask("GET", `/connections/${id}/runs?sort=-began`))[0];
+    expect(counts).toMatchObject({ meters: 1, meters_new: 1 });
+  });
+
   test("that does not reach the provider for a day is an issue of the operator, and passes by itself", async () => {
     const { id } = await collecting();
     const { script, api, ask } = world;

@@ -23,6 +23,7 @@ test("pauses grow, are spread, and listen to the provider", () => {
   const days = Array.from({ length: 50 }, (_, n) => nextAttempt("daily", { id: `${n}`, failures: 1, now })!);
   expect(new Set(days).size).toBe(50);
   expect(Math.min(...days)).toBeGreaterThanOrEqual(now + day);
+  expect(nextAttempt("weekly", { id: "a", failures: 9, now })).toBeGreaterThanOrEqual(now + 7 * day);
 });
 
 test("hours of a provider that publishes days are expected after the day, others after the hour", () => {

@@ -33,7 +33,8 @@ export function nextAttempt(
   { id, failures, now, retryAfterSeconds = 0 }: RetryOptions,
 ): number | null {
   if (retry === "never") return null;
-  const usual = retry === "daily" ? day : pausesMs[Math.min(failures, pausesMs.length) - 1]!;
+  const backoff = pausesMs[Math.min(failures, pausesMs.length) - 1]!;
+  const usual = { daily: day, weekly: 7 * day, backoff }[retry];
   const asked = Math.min(retryAfterSeconds * 1000, retryAfterMsMax);
   return Math.ceil(now + Math.max(usual, asked) * (1 + spread(`${id} ${failures}`) / 5));
 }
