@@ -209,7 +209,10 @@ function meterOf(plan: MeterPlan): Meter {
     id: `${contractId}-${String(i + 1).padStart(2, "0")}`,
     ean: eanOf(code, seed),
     formerEan: hasFormerEan
-      ? { ean: eanOf(code, seedOf(seed, "former ean")), until: firstDayOf(monthOf(pivot + between(seed, 5, [45, 300]))) }
+      ? {
+          ean: eanOf(code, seedOf(seed, "former ean")),
+          until: firstDayOf(monthOf(pivot + between(seed, 5, [45, 300]))),
+        }
       : null,
     name: nameOf(kind, i, isSolar),
     address: plan.address,
