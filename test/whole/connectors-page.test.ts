@@ -91,8 +91,14 @@ async function start(text: string): Promise<void> {
   );
   utility = child;
   await new Promise<void>((resolve, reject) => {
-    child.stdout.on("data", (chunk) => String(chunk).includes("Control") && resolve());
-    child.once("close", (code) => reject(new Error(`the utility ended with ${code}`)));
+    let said = "";
+    const hear = (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes("Control")) resolve();
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("close", (code) => reject(new Error(`the utility ended with ${code}: ${said}`)));
   });
 }
 
