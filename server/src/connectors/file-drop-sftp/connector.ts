@@ -92,7 +92,7 @@ function sftpFolder(login: SftpLogin & { path: string | null }, reach: Reach): D
     },
     async isSame({ name, bytes, mark }) {
       const session = await client.session();
-      const attrs = await statusOf(session, posix.join(base, name));
+      const attrs = await statsOf(session, posix.join(base, name));
       const now = listedAs(name, attrs);
       return now.bytes === bytes && now.mark === mark;
     },
@@ -116,7 +116,7 @@ function sftpFolder(login: SftpLogin & { path: string | null }, reach: Reach): D
       // One that is there already answers with a failure.
       await done((end) => session.mkdir(archive, end)).catch(() => undefined);
       const isTaken = (tried: string) =>
-        done((end) => session.stat(posix.join(archive, tried), end)).then(
+        statsOf(session, posix.join(archive, tried)).then(
           () => true,
           () => false,
         );
@@ -128,7 +128,7 @@ function sftpFolder(login: SftpLogin & { path: string | null }, reach: Reach): D
   };
 }
 
-const statusOf = (session: SFTPWrapper, path: string) =>
+const statsOf = (session: SFTPWrapper, path: string) =>
   new Promise<Stats>((resolve, reject) =>
     session.stat(path, (error, stats) => (error ? reject(error) : resolve(stats))),
   );
